@@ -1,0 +1,9 @@
+//! `kubectl-ambient`: takes namespaces from Istio's sidecar mode to ambient mode and back.
+//!
+//! Data flows one way, and modules depend only on those above them in this list (a test holds it):
+//! `event`, `exit`, `error` → `kinds` → `inventory` → `mesh` → `waypoint` → `checks` → `report` →
+//! `render` → `client` → `source` → `ui`, `cli`. See `ARCHITECTURE.md`.
+
+pub mod error;
+pub mod event;
+pub mod exit;

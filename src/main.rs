@@ -1,0 +1,3 @@
+//! The binary: wiring only.
+
+fn main() {}
