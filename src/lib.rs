@@ -7,3 +7,5 @@
 pub mod error;
 pub mod event;
 pub mod exit;
+pub mod inventory;
+pub mod kinds;

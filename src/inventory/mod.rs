@@ -1,0 +1,151 @@
+//! What was read: objects, where each came from, and what could not be read.
+//!
+//! Text becomes objects here (`text`); fetching the text is `source`'s work. An inventory does not
+//! interpret anything, and it is the same whether it came from a cluster or from files.
+
+mod builder;
+mod objects;
+pub mod text;
+
+use std::fmt;
+use std::ops::Range;
+
+pub use builder::InventoryBuilder;
+pub use objects::Objects;
+
+use crate::kinds::{FieldPath, Kind, Name, ObjectRef};
+
+/// Which of the inventory's files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FileId(pub u32);
+
+/// Where an object came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// The API server.
+    Live,
+    /// A part of a file.
+    File {
+        /// Which file.
+        file: FileId,
+        /// The bytes of the file that hold the object.
+        range: Range<usize>,
+    },
+}
+
+/// An object and where it came from.
+#[derive(Debug, Clone)]
+pub struct Object<T> {
+    /// What was read of it.
+    pub value: T,
+    /// Where it came from.
+    pub origin: Origin,
+    /// The whole object as JSON, for kinds that we may write: fields unknown to us are kept.
+    pub whole: Option<Box<str>>,
+}
+
+impl<T> std::ops::Deref for Object<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+/// A file whose text was read.
+#[derive(Debug, Clone)]
+pub struct SourceFile {
+    /// As the user would name it; `-` for standard input.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// A place in a file, counted from 1.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// The file's name.
+    pub file: String,
+    /// The line.
+    pub line: usize,
+    /// The column, in characters.
+    pub column: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
+/// What was to be read and was not.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// All objects of a kind, in one namespace or in all.
+    List {
+        /// The kind.
+        kind: Kind,
+        /// The namespace; `None` for all or for cluster-scoped kinds.
+        namespace: Option<Name>,
+    },
+    /// One object.
+    Object(ObjectRef),
+    /// A file, or what stands at a place of it.
+    File(String),
+}
+
+/// Something that could not be read. It is shown, and it makes verdicts undecided.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Unread {
+    /// What.
+    pub subject: Subject,
+    /// Why, as a lower-case sentence without a stop.
+    pub reason: String,
+    /// Where, for files.
+    pub place: Option<Place>,
+}
+
+/// Where an inventory came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Input {
+    /// Files: what they do not hold may still exist.
+    #[default]
+    Manifests,
+    /// A cluster: what it does not hold does not exist.
+    Cluster,
+    /// Files on top of a cluster.
+    Overlay,
+}
+
+/// Everything that was read.
+#[derive(Debug, Default)]
+pub struct Inventory {
+    /// Where it came from.
+    pub input: Input,
+    /// The objects by kind, each kind sorted by namespace and name.
+    pub objects: Objects,
+    /// The files behind them.
+    pub files: Vec<SourceFile>,
+    /// What could not be read, sorted.
+    pub unread: Vec<Unread>,
+    /// Objects of kinds that we do not read: how many there were, by `apiVersion/kind`, sorted.
+    pub ignored: Vec<(String, usize)>,
+}
+
+impl Inventory {
+    /// The place of a field of an object; `None` for objects of a cluster.
+    ///
+    /// When the field is not in the text (a default, an absent field), the place is that of the
+    /// nearest enclosing field that is.
+    pub fn place(&self, origin: &Origin, path: &FieldPath) -> Option<Place> {
+        let Origin::File { file, range } = origin else {
+            return None;
+        };
+        let file = self.files.get(file.0 as usize)?;
+        let (line, column) = text::locate(&file.text, range.clone(), path);
+        Some(Place {
+            file: file.name.clone(),
+            line,
+            column,
+        })
+    }
+}

@@ -1,0 +1,135 @@
+//! The objects of an inventory, one list a kind, made from the table of kinds.
+
+use super::{Object, Origin};
+use crate::kinds::{DecodeError, Interner, Kind, Name, ObjectRef, Resource, for_each_kind};
+
+macro_rules! define_objects {
+    ($(($variant:ident, $field:ident, $type:ty, $group:literal, $versions:expr, $plural:literal, $scope:ident, $written:literal),)+) => {
+        /// Objects by kind.
+        #[derive(Debug, Default)]
+        #[expect(missing_docs, reason = "each list holds the kind of that name")]
+        pub struct Objects {
+            $(pub $field: Vec<Object<$type>>,)+
+        }
+
+        impl Objects {
+            /// Decodes one object and adds it.
+            pub(super) fn insert(
+                &mut self,
+                kind: Kind,
+                json: &str,
+                origin: Origin,
+                default_namespace: &Name,
+                names: &mut Interner,
+            ) -> Result<(), DecodeError> {
+                match kind {
+                    $(Kind::$variant => {
+                        push(&mut self.$field, json, origin, default_namespace, names)
+                    })+
+                }
+            }
+
+            /// Sorts every list and reports objects that were given more than once: the name, and
+            /// where the ones that do not count stand. The last one given counts.
+            pub(super) fn settle(&mut self, again: &mut dyn FnMut(ObjectRef, &Origin, &Origin)) {
+                $(settle(&mut self.$field, again);)+
+            }
+
+            /// Moves everything of `base` that is not here by name into this.
+            pub(super) fn underlay(&mut self, base: Objects) {
+                $(underlay(&mut self.$field, base.$field);)+
+            }
+
+            /// Drops the objects of a kind, in one namespace or in all.
+            pub(super) fn remove(&mut self, kind: Kind, namespace: Option<&str>) {
+                match kind {
+                    $(Kind::$variant => self.$field.retain(|object| {
+                        namespace.is_some_and(|n| object.value.meta().namespace.as_ref() != n)
+                    }),)+
+                }
+            }
+
+            /// How many objects there are of a kind.
+            pub fn count(&self, kind: Kind) -> usize {
+                match kind { $(Kind::$variant => self.$field.len(),)+ }
+            }
+        }
+    };
+}
+for_each_kind!(define_objects);
+
+fn push<T: Resource>(
+    list: &mut Vec<Object<T>>,
+    json: &str,
+    origin: Origin,
+    default_namespace: &Name,
+    names: &mut Interner,
+) -> Result<(), DecodeError> {
+    let mut value = T::decode(json, names)?;
+    let meta = value.meta_mut();
+    match T::KIND.scope() {
+        crate::kinds::Scope::Cluster => meta.namespace = Name::from(""),
+        crate::kinds::Scope::Namespaced if meta.namespace.is_empty() => {
+            meta.namespace = default_namespace.clone();
+        }
+        crate::kinds::Scope::Namespaced => {}
+    }
+    if value.takes_part() {
+        let whole = may_be_written(T::KIND).then(|| Box::from(json));
+        list.push(Object {
+            value,
+            origin,
+            whole,
+        });
+    }
+    Ok(())
+}
+
+/// Kinds of which the whole object is kept.
+fn may_be_written(kind: Kind) -> bool {
+    let group = kind.group();
+    group.ends_with("istio.io") || group == "gateway.networking.k8s.io"
+}
+
+fn key<T: Resource>(object: &Object<T>) -> (&Name, &Name) {
+    let meta = object.value.meta();
+    (&meta.namespace, &meta.name)
+}
+
+fn settle<T: Resource>(
+    list: &mut Vec<Object<T>>,
+    again: &mut dyn FnMut(ObjectRef, &Origin, &Origin),
+) {
+    list.sort_by(|a, b| key(a).cmp(&key(b)));
+    let mut kept: Vec<Object<T>> = Vec::with_capacity(list.len());
+    for object in list.drain(..) {
+        match kept.last_mut() {
+            Some(last) if key(last) == key(&object) => {
+                if last.whole.is_none() || last.whole != object.whole {
+                    let meta = object.value.meta();
+                    let name = ObjectRef::new(T::KIND, &meta.namespace, &meta.name);
+                    again(name, &last.origin, &object.origin);
+                }
+                *last = object;
+            }
+            _ => kept.push(object),
+        }
+    }
+    kept.shrink_to_fit();
+    *list = kept;
+}
+
+fn underlay<T: Resource>(list: &mut Vec<Object<T>>, base: Vec<Object<T>>) {
+    let named: std::collections::BTreeSet<(Name, Name)> = list
+        .iter()
+        .map(|object| {
+            let (namespace, name) = key(object);
+            (namespace.clone(), name.clone())
+        })
+        .collect();
+    list.extend(base.into_iter().filter(|object| {
+        let (namespace, name) = key(object);
+        !named.contains(&(namespace.clone(), name.clone()))
+    }));
+    list.sort_by(|a, b| key(a).cmp(&key(b)));
+}

@@ -1,0 +1,215 @@
+//! Istio's security policies.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::lenient::null_default;
+use super::{Labels, Meta};
+
+/// `selector.matchLabels` of Istio's policies.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PolicySelector {
+    /// Pairs that a pod must have; none means every pod.
+    #[serde(default)]
+    pub match_labels: Labels,
+}
+
+/// What a policy is attached to.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct TargetRef {
+    /// The target's API group; empty for the core group.
+    #[serde(default, deserialize_with = "null_default")]
+    pub group: String,
+    /// `Service`, `ServiceEntry`, `Gateway`, `GatewayClass`.
+    pub kind: String,
+    /// The target's name.
+    pub name: String,
+}
+
+/// An AuthorizationPolicy.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct AuthorizationPolicy {
+    /// Name, labels, annotations.
+    pub metadata: Meta,
+    /// What it demands.
+    #[serde(default, deserialize_with = "null_default")]
+    pub spec: AuthorizationSpec,
+}
+
+/// Spec of an AuthorizationPolicy.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuthorizationSpec {
+    /// The pods it applies to; all of the namespace when absent.
+    #[serde(default)]
+    pub selector: Option<PolicySelector>,
+    /// The single target, the older spelling of `target_refs`.
+    #[serde(default)]
+    pub target_ref: Option<TargetRef>,
+    /// What it is attached to instead of pods.
+    #[serde(default, deserialize_with = "null_default")]
+    pub target_refs: Vec<TargetRef>,
+    /// What happens to a request that matches.
+    #[serde(default, deserialize_with = "null_default")]
+    pub action: Action,
+    /// When a request matches: any rule does.
+    #[serde(default, deserialize_with = "null_default")]
+    pub rules: Vec<Rule>,
+}
+
+/// The action of an AuthorizationPolicy.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Action {
+    /// Admit what matches, and nothing else.
+    #[default]
+    Allow,
+    /// Refuse what matches.
+    Deny,
+    /// Mark what matches for the audit log.
+    Audit,
+    /// Ask an external authorizer about what matches.
+    Custom,
+}
+
+impl Action {
+    /// As written in manifests.
+    pub const fn written(self) -> &'static str {
+        match self {
+            Self::Allow => "ALLOW",
+            Self::Deny => "DENY",
+            Self::Audit => "AUDIT",
+            Self::Custom => "CUSTOM",
+        }
+    }
+}
+
+/// A rule: one of `from`, one of `to` and every `when` must match; what is empty matches.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+pub struct Rule {
+    /// Who asks.
+    #[serde(default, deserialize_with = "null_default")]
+    pub from: Vec<From>,
+    /// What is asked.
+    #[serde(default, deserialize_with = "null_default")]
+    pub to: Vec<To>,
+    /// Further conditions.
+    #[serde(default, deserialize_with = "null_default")]
+    pub when: Vec<Condition>,
+}
+
+/// An entry of `from`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+pub struct From {
+    /// Who asks.
+    #[serde(default, deserialize_with = "null_default")]
+    pub source: Clause,
+}
+
+/// An entry of `to`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+pub struct To {
+    /// What is asked.
+    #[serde(default, deserialize_with = "null_default")]
+    pub operation: Clause,
+}
+
+/// A source or an operation: fields by name with their values; all fields must match, one of a
+/// field's values does. Fields are kept by name so that one unknown to us is seen, not lost.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(transparent)]
+pub struct Clause(pub BTreeMap<String, Vec<String>>);
+
+/// An entry of `when`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Condition {
+    /// The attribute, e.g. `request.headers[x-env]`.
+    pub key: String,
+    /// One of these must match.
+    #[serde(default, deserialize_with = "null_default")]
+    pub values: Vec<String>,
+    /// None of these may match.
+    #[serde(default, deserialize_with = "null_default")]
+    pub not_values: Vec<String>,
+}
+
+/// A RequestAuthentication.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct RequestAuthentication {
+    /// Name, labels, annotations.
+    pub metadata: Meta,
+    /// Which tokens are verified.
+    #[serde(default, deserialize_with = "null_default")]
+    pub spec: AttachedSpec,
+}
+
+/// The attachment that RequestAuthentication, WasmPlugin, Telemetry and EnvoyFilter share.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AttachedSpec {
+    /// The pods it applies to; all of the namespace when absent.
+    #[serde(default)]
+    pub selector: Option<PolicySelector>,
+    /// The single target, the older spelling of `target_refs`.
+    #[serde(default)]
+    pub target_ref: Option<TargetRef>,
+    /// What it is attached to instead of pods.
+    #[serde(default, deserialize_with = "null_default")]
+    pub target_refs: Vec<TargetRef>,
+}
+
+/// A PeerAuthentication.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct PeerAuthentication {
+    /// Name, labels, annotations.
+    pub metadata: Meta,
+    /// Which connections are taken.
+    #[serde(default, deserialize_with = "null_default")]
+    pub spec: PeerSpec,
+}
+
+/// Spec of a PeerAuthentication.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PeerSpec {
+    /// The pods it applies to; all of the namespace when absent.
+    #[serde(default)]
+    pub selector: Option<PolicySelector>,
+    /// The mode for all ports.
+    #[serde(default, deserialize_with = "null_default")]
+    pub mtls: Mtls,
+    /// The mode of single workload ports.
+    #[serde(default, deserialize_with = "null_default")]
+    pub port_level_mtls: BTreeMap<String, Mtls>,
+}
+
+/// A mode in its wrapper.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub struct Mtls {
+    /// The mode.
+    #[serde(default, deserialize_with = "null_default")]
+    pub mode: MtlsMode,
+}
+
+/// Which connections are taken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum MtlsMode {
+    /// As the wider policy says.
+    #[default]
+    Unset,
+    /// Plain text only.
+    Disable,
+    /// Both.
+    Permissive,
+    /// Mutual TLS only.
+    Strict,
+}
+super::resource!(
+    AuthorizationPolicy,
+    RequestAuthentication,
+    PeerAuthentication
+);

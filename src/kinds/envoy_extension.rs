@@ -1,0 +1,54 @@
+//! Resources that change the proxies themselves: EnvoyFilter, WasmPlugin, Telemetry, ProxyConfig.
+
+use serde::Deserialize;
+
+use super::Meta;
+use super::authorization::{AttachedSpec, TargetRef};
+use super::lenient::null_default;
+use super::service_entry::WorkloadLabels;
+
+/// An EnvoyFilter.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct EnvoyFilter {
+    /// Name, labels, annotations.
+    pub metadata: Meta,
+    /// Which proxies it patches.
+    #[serde(default, deserialize_with = "null_default")]
+    pub spec: EnvoyFilterSpec,
+}
+
+/// Spec of an EnvoyFilter.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EnvoyFilterSpec {
+    /// The pods it patches; all of the namespace when absent.
+    #[serde(default)]
+    pub workload_selector: Option<WorkloadLabels>,
+    /// What it is attached to instead of pods.
+    #[serde(default, deserialize_with = "null_default")]
+    pub target_refs: Vec<TargetRef>,
+}
+
+macro_rules! attached {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Deserialize)]
+        pub struct $name {
+            /// Name, labels, annotations.
+            pub metadata: Meta,
+            /// Which proxies it changes.
+            #[serde(default, deserialize_with = "null_default")]
+            pub spec: AttachedSpec,
+        }
+        super::resource!($name);
+    )+};
+}
+attached!(
+    /// A WasmPlugin.
+    WasmPlugin,
+    /// A Telemetry.
+    Telemetry,
+    /// A ProxyConfig.
+    ProxyConfig,
+);
+super::resource!(EnvoyFilter);
