@@ -9,3 +9,4 @@ pub mod event;
 pub mod exit;
 pub mod inventory;
 pub mod kinds;
+pub mod mesh;

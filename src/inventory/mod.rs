@@ -11,7 +11,7 @@ use std::fmt;
 use std::ops::Range;
 
 pub use builder::InventoryBuilder;
-pub use objects::Objects;
+pub use objects::{Listed, Objects, find, in_namespace};
 
 use crate::kinds::{FieldPath, Kind, Name, ObjectRef};
 

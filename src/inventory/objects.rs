@@ -49,6 +49,27 @@ macro_rules! define_objects {
                 }
             }
 
+            /// Where an object came from, if there is one of that name.
+            pub fn origin(&self, object: &ObjectRef) -> Option<&Origin> {
+                match object.kind {
+                    $(Kind::$variant => {
+                        find(&self.$field, &object.namespace, &object.name).map(|found| &found.origin)
+                    })+
+                }
+            }
+
+            /// Calls `visit` with the namespace of the objects of every kind, once for each run of
+            /// neighbours; of cluster-scoped objects it is empty.
+            pub fn for_each_namespace(&self, visit: &mut dyn FnMut(&Name)) {
+                $(
+                    for run in self.$field.chunk_by(|a, b| {
+                        a.value.meta().namespace == b.value.meta().namespace
+                    }) {
+                        visit(&run[0].value.meta().namespace);
+                    }
+                )+
+            }
+
             /// How many objects there are of a kind.
             pub fn count(&self, kind: Kind) -> usize {
                 match kind { $(Kind::$variant => self.$field.len(),)+ }
@@ -57,6 +78,45 @@ macro_rules! define_objects {
     };
 }
 for_each_kind!(define_objects);
+
+/// A kind that has a list in [`Objects`].
+pub trait Listed: Resource {
+    /// Its list, sorted by namespace and name.
+    fn list(objects: &Objects) -> &[Object<Self>];
+}
+
+macro_rules! define_listed {
+    ($(($variant:ident, $field:ident, $type:ty, $group:literal, $versions:expr, $plural:literal, $scope:ident, $written:literal),)+) => {$(
+        impl Listed for $type {
+            fn list(objects: &Objects) -> &[Object<Self>] {
+                &objects.$field
+            }
+        }
+    )+};
+}
+for_each_kind!(define_listed);
+
+/// The objects of one namespace out of a sorted list.
+pub fn in_namespace<'a, T: Resource>(list: &'a [Object<T>], namespace: &str) -> &'a [Object<T>] {
+    let start = list.partition_point(|object| object.value.meta().namespace.as_ref() < namespace);
+    let end = list.partition_point(|object| object.value.meta().namespace.as_ref() <= namespace);
+    &list[start..end]
+}
+
+/// The object of a name out of a sorted list.
+pub fn find<'a, T: Resource>(
+    list: &'a [Object<T>],
+    namespace: &str,
+    name: &str,
+) -> Option<&'a Object<T>> {
+    let wanted = (namespace, name);
+    list.binary_search_by(|object| {
+        let meta = object.value.meta();
+        (meta.namespace.as_ref(), meta.name.as_ref()).cmp(&wanted)
+    })
+    .ok()
+    .map(|position| &list[position])
+}
 
 fn push<T: Resource>(
     list: &mut Vec<Object<T>>,

@@ -43,7 +43,12 @@ pub trait Resource: Sized {
     /// Name, namespace, labels and so on.
     fn meta(&self) -> &Meta;
 
-    /// The same, to fill in what the reader knows (a default namespace).
+    /// What it is called.
+    fn reference(&self) -> ObjectRef {
+        ObjectRef::new(Self::KIND, &self.meta().namespace, &self.meta().name)
+    }
+
+    /// Its metadata, to fill in what the reader knows (a default namespace).
     fn meta_mut(&mut self) -> &mut Meta;
 
     /// Whether it takes part in anything; what does not is not kept.
