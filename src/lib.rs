@@ -4,9 +4,11 @@
 //! `event`, `exit`, `error` → `kinds` → `inventory` → `mesh` → `waypoint` → `checks` → `report` →
 //! `render` → `client` → `source` → `ui`, `cli`. See `ARCHITECTURE.md`.
 
+pub mod checks;
 pub mod error;
 pub mod event;
 pub mod exit;
 pub mod inventory;
 pub mod kinds;
 pub mod mesh;
+pub mod semantics;

@@ -1,0 +1,5 @@
+//! Istio's installation and the cluster.
+
+use super::registry::checks;
+
+checks! {}

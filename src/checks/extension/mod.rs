@@ -1,0 +1,5 @@
+//! What changes the proxies themselves.
+
+use super::registry::checks;
+
+checks! {}

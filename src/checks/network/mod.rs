@@ -1,0 +1,5 @@
+//! NetworkPolicies.
+
+use super::registry::checks;
+
+checks! {}

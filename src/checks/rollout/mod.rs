@@ -1,0 +1,5 @@
+//! How the move can be carried out.
+
+use super::registry::checks;
+
+checks! {}

@@ -1,0 +1,239 @@
+//! Running checks over a mesh, and the verdict that follows from their findings.
+
+use std::collections::BTreeSet;
+
+use super::{Check, Finding, Id, Severity, Sink, View};
+use crate::inventory::{Subject, Unread};
+use crate::kinds::{Kind, KindSet, Name};
+use crate::mesh::injection::NamespaceInjection;
+use crate::mesh::{Mesh, Part};
+
+/// The namespaces that are judged.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Scope(BTreeSet<Name>);
+
+impl Scope {
+    /// These namespaces.
+    pub fn of(namespaces: impl IntoIterator<Item = Name>) -> Self {
+        Self(namespaces.into_iter().collect())
+    }
+
+    /// Every namespace of the mesh in which something may be injected: those that are known not to
+    /// inject are left out, unless one of their workloads asks for a sidecar or has one.
+    pub fn injected(mesh: &Mesh) -> Self {
+        let known_not = |namespace: &crate::mesh::namespaces::Namespace| {
+            matches!(
+                namespace.injection,
+                NamespaceInjection::Off | NamespaceInjection::Unlabelled
+            )
+        };
+        let scope = mesh
+            .namespaces()
+            .filter(|namespace| {
+                let mut workloads = mesh
+                    .workloads_in(&namespace.name)
+                    .iter()
+                    .filter(|workload| workload.role == crate::mesh::workloads::Role::Application);
+                if known_not(namespace) {
+                    workloads.any(crate::mesh::workloads::Workload::has_sidecar)
+                } else {
+                    true
+                }
+            })
+            .map(|namespace| namespace.name.clone())
+            .collect();
+        Self(scope)
+    }
+
+    /// The namespaces, sorted.
+    pub fn iter(&self) -> impl Iterator<Item = &Name> + use<'_> {
+        self.0.iter()
+    }
+
+    /// Whether a namespace is judged.
+    pub fn contains(&self, namespace: &str) -> bool {
+        self.0.contains(namespace)
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Why a check was not run.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NotRunReason {
+    /// Something it reads could not be read.
+    Unreadable(String),
+    /// The input cannot hold what it needs.
+    Absent(Vec<Part>),
+}
+
+/// A check that was not run.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NotRun {
+    /// Which.
+    pub check: Id,
+    /// Why.
+    pub reason: NotRunReason,
+}
+
+/// What can be said of a namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    /// It can move as it is.
+    Ready,
+    /// It can move, and the move changes objects.
+    ReadyWithChanges,
+    /// Not everything that could stand in the way was looked at.
+    Undecided,
+    /// A person must act first.
+    Blocked,
+}
+
+impl Verdict {
+    /// As written in documents.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::ReadyWithChanges => "ready with changes",
+            Self::Undecided => "undecided",
+            Self::Blocked => "blocked",
+        }
+    }
+}
+
+/// What the checks said.
+#[derive(Debug, Default)]
+pub struct Judgement {
+    /// What they found, by check, namespace, object and field.
+    pub findings: Vec<Finding>,
+    /// Those that were not run.
+    pub not_run: Vec<NotRun>,
+    /// Those that were run.
+    pub run: Vec<Id>,
+    /// Whether something unreadable keeps every namespace from a yes, whichever check it concerns.
+    pub something_unread: bool,
+    /// Whether checks whose input is absent count as unreadable.
+    pub strict: bool,
+}
+
+impl Judgement {
+    /// The verdict for a namespace, derived from nothing but this.
+    pub fn verdict(&self, namespace: &str) -> Verdict {
+        let heaviest = self
+            .findings
+            .iter()
+            .filter(|finding| {
+                finding
+                    .namespace
+                    .as_deref()
+                    .is_none_or(|name| name == namespace)
+            })
+            .map(|finding| finding.severity)
+            .max();
+        if heaviest == Some(Severity::Blocking) {
+            Verdict::Blocked
+        } else if self.something_unread || self.not_run.iter().any(|skipped| self.counts(skipped)) {
+            Verdict::Undecided
+        } else if heaviest == Some(Severity::Change) {
+            Verdict::ReadyWithChanges
+        } else {
+            Verdict::Ready
+        }
+    }
+
+    /// Whether a check that was not run keeps a verdict open: it could have found what matters.
+    fn counts(&self, skipped: &NotRun) -> bool {
+        let weighty = super::by_id(skipped.check.0)
+            .is_some_and(|check| check.meta().highest >= Severity::Change);
+        weighty && (self.strict || matches!(skipped.reason, NotRunReason::Unreadable(_)))
+    }
+}
+
+/// Runs checks over the namespaces in question.
+pub fn judge(mesh: &Mesh, scope: &Scope, checks: &[&'static dyn Check], strict: bool) -> Judgement {
+    let mut judgement = Judgement {
+        strict,
+        ..Judgement::default()
+    };
+    let inventory = mesh.inventory();
+    judgement.something_unread = inventory.unread.iter().any(is_of_a_file);
+    let view = View { mesh, scope };
+    for check in checks {
+        let meta = check.meta();
+        if let Some(reason) = unreadable(&inventory.unread, meta.reads) {
+            judgement.not_run.push(NotRun {
+                check: meta.id,
+                reason: NotRunReason::Unreadable(reason),
+            });
+            continue;
+        }
+        let absent: Vec<Part> = meta
+            .needs
+            .iter()
+            .copied()
+            .filter(|part| !mesh.holds(*part))
+            .collect();
+        if !absent.is_empty() {
+            judgement.not_run.push(NotRun {
+                check: meta.id,
+                reason: NotRunReason::Absent(absent),
+            });
+            continue;
+        }
+        check.run(&view, &mut Sink::new(meta.id, &mut judgement.findings));
+        judgement.run.push(meta.id);
+    }
+    judgement.findings.sort_by(|a, b| {
+        let key = |f: &Finding| {
+            (
+                f.check,
+                f.namespace.clone(),
+                f.object.clone(),
+                f.field.clone(),
+            )
+        };
+        key(a).cmp(&key(b)).then_with(|| a.message.cmp(&b.message))
+    });
+    judgement.findings.dedup();
+    judgement
+}
+
+/// A file, or a part of one, that could not be read may hold any kind: all checks still run over
+/// the rest, and no verdict is a yes.
+fn is_of_a_file(unread: &Unread) -> bool {
+    unread.place.is_some() || matches!(unread.subject, Subject::File(_))
+}
+
+/// Why a check that reads these kinds cannot look, if it cannot.
+fn unreadable(unread: &[Unread], reads: KindSet) -> Option<String> {
+    let lists: Vec<&Unread> = unread
+        .iter()
+        .filter(|unread| !is_of_a_file(unread))
+        .filter(|unread| match &unread.subject {
+            Subject::List { kind, .. } => reads.contains(*kind),
+            Subject::Object(object) => reads.contains(object.kind),
+            Subject::File(_) => false,
+        })
+        .collect();
+    let first = lists.first()?;
+    let what = match &first.subject {
+        Subject::List { kind, namespace } => list_name(*kind, namespace.as_deref()),
+        Subject::Object(object) => object.to_string(),
+        Subject::File(name) => name.clone(),
+    };
+    let more = match lists.len() {
+        1 => String::new(),
+        n => format!(" (and {} more)", n - 1),
+    };
+    Some(format!("{what}: {}{more}", first.reason))
+}
+
+fn list_name(kind: Kind, namespace: Option<&str>) -> String {
+    match namespace {
+        Some(namespace) => format!("{} in {namespace}", kind.resource()),
+        None => kind.resource(),
+    }
+}

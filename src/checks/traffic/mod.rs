@@ -1,0 +1,5 @@
+//! Routes and destinations.
+
+use super::registry::checks;
+
+checks! {}

@@ -1,0 +1,5 @@
+//! Namespaces, workloads and waypoints.
+
+use super::registry::checks;
+
+checks! {}

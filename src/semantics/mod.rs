@@ -1,0 +1,3 @@
+//! What the proxies do with a request: pure functions over the parts of policies and routes.
+
+pub mod authorization;
