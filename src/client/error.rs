@@ -1,0 +1,262 @@
+//! What can go wrong between here and the API server, typed where it happens and worded once.
+
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::exit::Exit;
+
+/// A failure of the client layer. Its text is one sentence without a final stop; the server's own
+/// sentence, where there is one, stands in it verbatim.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ClientError {
+    /// Flags that contradict each other.
+    #[error("{message}")]
+    Options {
+        /// What contradicts what.
+        message: String,
+    },
+    /// The kubeconfig is absent, unreadable, or does not hold what is asked of it.
+    #[error("{message}")]
+    Config {
+        /// What is wrong, and in which file where that is known.
+        message: String,
+        /// What to type or change.
+        hints: Vec<String>,
+    },
+    /// No credentials could be obtained: a plugin is missing or failed, a token file is unreadable.
+    #[error("{message}")]
+    Credentials {
+        /// Which source of credentials failed, and how.
+        message: String,
+        /// What to type or install.
+        hints: Vec<String>,
+    },
+    /// No connection, or it broke.
+    #[error("cannot reach the API server {server}{via}: {why}")]
+    Unreachable {
+        /// The API server's address.
+        server: String,
+        /// Empty, or the proxy on the way, from a leading blank on.
+        via: String,
+        /// What the connection attempt said.
+        why: String,
+    },
+    /// The server's certificate is not trusted, or there is no TLS to be had with it.
+    #[error("cannot connect securely to the API server {server}: {why}")]
+    Tls {
+        /// The API server's address.
+        server: String,
+        /// What the TLS layer said.
+        why: String,
+    },
+    /// 401: the server does not know who is asking.
+    #[error("the API server {server} does not accept the credentials: {message}")]
+    Unauthorized {
+        /// The API server's address.
+        server: String,
+        /// The server's sentence.
+        message: String,
+        /// The context in use, for the hint.
+        context: Option<String>,
+    },
+    /// 403: a right is missing.
+    #[error("cannot read {what}: {message}")]
+    Forbidden {
+        /// What was asked for, e.g. `pods in shop`.
+        what: String,
+        /// The server's sentence.
+        message: String,
+    },
+    /// 404: neither this object nor this path.
+    #[error("cannot read {what}: {message}")]
+    NotFound {
+        /// What was asked for.
+        what: String,
+        /// The server's sentence.
+        message: String,
+    },
+    /// 410: the server no longer holds the version asked for.
+    #[error("cannot read {what}: {message}")]
+    Expired {
+        /// What was asked for.
+        what: String,
+        /// The server's sentence.
+        message: String,
+    },
+    /// The server did not finish its answer in time.
+    #[error("cannot read {what}: the API server {server} gave no complete answer within {} s", .after.as_secs_f64())]
+    Timeout {
+        /// What was asked for.
+        what: String,
+        /// The API server's address.
+        server: String,
+        /// The time that was allowed.
+        after: Duration,
+    },
+    /// 429, and still after every try.
+    #[error("cannot read {what}: the API server is overloaded: {message}")]
+    Throttled {
+        /// What was asked for.
+        what: String,
+        /// The server's sentence.
+        message: String,
+    },
+    /// Any other answer that is not a success.
+    #[error("cannot read {what}: the API server answered {code}: {message}")]
+    Server {
+        /// What was asked for.
+        what: String,
+        /// The status code.
+        code: u16,
+        /// The machine-readable reason, e.g. `ServiceUnavailable`; may be empty.
+        reason: String,
+        /// The server's sentence.
+        message: String,
+    },
+    /// A success whose body is not what the API promises.
+    #[error("cannot understand the API server's answer for {what}: {why}")]
+    Malformed {
+        /// What was asked for.
+        what: String,
+        /// Where the body deviates.
+        why: String,
+    },
+}
+
+impl ClientError {
+    /// A [`ClientError::Config`] without hints.
+    pub(super) fn config(message: impl Into<String>) -> Self {
+        Self::Config {
+            message: message.into(),
+            hints: Vec::new(),
+        }
+    }
+
+    /// Adds a hint where the variant holds some.
+    #[must_use]
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        if let Self::Config { hints, .. } | Self::Credentials { hints, .. } = &mut self {
+            hints.push(hint.into());
+        }
+        self
+    }
+
+    /// The exit code that a command ends with when it can do nothing without what failed.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Options { .. } => Exit::Usage,
+            Self::Forbidden { .. } => Exit::Forbidden,
+            _ => Exit::Unreachable,
+        }
+    }
+
+    /// What to type or change next, each a line of its own.
+    pub fn hints(&self) -> Vec<String> {
+        let hint = match self {
+            Self::Config { hints, .. } | Self::Credentials { hints, .. } => return hints.clone(),
+            Self::Options { .. } | Self::NotFound { .. } => return Vec::new(),
+            Self::Unreachable { via, .. } if via.is_empty() => {
+                "`kubectl config view --minify` shows the address in use; `--context` and \
+                 `--server` choose another"
+            }
+            Self::Unreachable { .. } => {
+                "`NO_PROXY` names hosts that are reached without a proxy; a `proxy-url` in the \
+                 kubeconfig always applies"
+            }
+            Self::Tls { .. } => {
+                "`--certificate-authority FILE` names the authority to trust, \
+                 `--tls-server-name NAME` the name in the certificate"
+            }
+            Self::Unauthorized { context, .. } => return unauthorized_hints(context.as_deref()),
+            Self::Forbidden { message, .. } if message.contains("system:anonymous") => {
+                "no credentials were sent: `--context` or `--user` chooses others, \
+                 `kubectl auth whoami` shows who is asking"
+            }
+            Self::Forbidden { .. } => {
+                "`kubectl ambient rbac --for check` prints the role that is needed, \
+                 `kubectl auth whoami` who is asking"
+            }
+            Self::Expired { .. } => "the cluster changed while it was read: run the command again",
+            Self::Timeout { .. } => "`--request-timeout 5m` allows more time, `0` any",
+            Self::Throttled { .. } => "run the command again later, or with a smaller scope (`-n`)",
+            Self::Server { .. } => "`kubectl get --raw '/readyz?verbose'` shows the server's state",
+            Self::Malformed { .. } => {
+                "something other than a Kubernetes API server may answer at this address: \
+                 `kubectl version` tells"
+            }
+        };
+        vec![hint.to_owned()]
+    }
+}
+
+fn unauthorized_hints(context: Option<&str>) -> Vec<String> {
+    let whoami = match context {
+        Some(context) => {
+            format!("`kubectl auth whoami --context {context}` shows whether kubectl fares better")
+        }
+        None => "`kubectl auth whoami` shows whether kubectl fares better".to_owned(),
+    };
+    vec![
+        "the credentials may have expired: log in again as you did for this cluster".to_owned(),
+        whoami,
+    ]
+}
+
+impl From<ClientError> for Error {
+    fn from(error: ClientError) -> Self {
+        Self {
+            exit: error.exit(),
+            message: error.to_string(),
+            hints: error.hints(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_failure_owns_its_exit_code() {
+        let what = || "pods in shop".to_owned();
+        let message = || "no".to_owned();
+        for (error, exit) in [
+            (ClientError::Options { message: message() }, Exit::Usage),
+            (ClientError::config("no"), Exit::Unreachable),
+            (
+                ClientError::Forbidden {
+                    what: what(),
+                    message: message(),
+                },
+                Exit::Forbidden,
+            ),
+            (
+                ClientError::Timeout {
+                    what: what(),
+                    server: "https://a".to_owned(),
+                    after: Duration::from_millis(1500),
+                },
+                Exit::Unreachable,
+            ),
+        ] {
+            assert_eq!(Error::from(error).exit, exit);
+        }
+    }
+
+    #[test]
+    fn a_timeout_names_what_was_read_and_how_to_allow_more() {
+        let error = Error::from(ClientError::Timeout {
+            what: "pods in shop".to_owned(),
+            server: "https://a".to_owned(),
+            after: Duration::from_millis(1500),
+        });
+        assert_eq!(
+            error.message,
+            "cannot read pods in shop: the API server https://a gave no complete answer within 1.5 s"
+        );
+        assert_eq!(
+            error.hints,
+            ["`--request-timeout 5m` allows more time, `0` any"]
+        );
+    }
+}

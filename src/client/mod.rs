@@ -1,0 +1,134 @@
+//! The one layer that talks to a cluster: connects, discovers, asks for rights, gets and lists.
+//!
+//! It hands out bytes and small answers of its own; no type of the libraries beneath leaves it. It
+//! reads connection settings as kubectl does, bounds every request in time, repeats reads visibly,
+//! and words every failure once ([`ClientError`]). Nothing here knows a kind of object.
+
+mod access;
+mod config;
+mod credentials;
+mod discovery;
+mod environment;
+mod error;
+mod get;
+mod list;
+mod options;
+mod proxy;
+mod request;
+mod retry;
+#[cfg(test)]
+pub(crate) mod scripted;
+mod target;
+#[cfg(test)]
+mod tests;
+mod version;
+mod warning;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+pub use access::{Access, AccessRules, AccessVerdict};
+pub use discovery::{Discovery, Served, ServedKind};
+pub use environment::Environment;
+pub use error::ClientError;
+pub use get::GetRequest;
+pub use list::{ListRequest, Listed, PageSink};
+pub use options::{ConnectOptions, Hidden, InvalidTimeout, RequestTimeout};
+pub use version::ServerVersion;
+
+use crate::event::Listener;
+
+/// How many requests are under way at once. Each needs a connection of its own (HTTP/1.1), and more
+/// of them gain nothing.
+const CONCURRENT_REQUESTS: usize = 6;
+
+/// A connection to one cluster as one user.
+///
+/// Everything takes `&self`: callers may run requests side by side, and the client bounds how many
+/// of them are under way.
+pub struct Client {
+    inner: kube::Client,
+    listener: Arc<dyn Listener + Send>,
+    permits: Semaphore,
+    timeout: Option<Duration>,
+    /// Warnings already passed on.
+    warned: Mutex<BTreeSet<String>>,
+    server: String,
+    /// The proxy on the way as messages name it, from a leading blank on; empty without one.
+    via: String,
+    context: Option<String>,
+    namespace: String,
+    plugin: Option<credentials::Plugin>,
+}
+
+impl Client {
+    /// Reads the connection settings and prepares the connection. No request is sent yet, but a
+    /// credential plugin runs, which may ask its user something on the terminal.
+    pub async fn connect(
+        options: &ConnectOptions,
+        env: &Environment,
+        listener: Arc<dyn Listener + Send>,
+    ) -> Result<Self, ClientError> {
+        let settings = config::resolve(options, env)?;
+        let config = settings.config.clone();
+        // A plugin blocks until it ends; a Ctrl-C is to be noticed meanwhile.
+        let inner = tokio::task::spawn_blocking(move || kube::Client::try_from(config))
+            .await
+            .map_err(|_| ClientError::config("preparing the connection was interrupted"))?
+            .map_err(|error| config::refused(&error, settings.plugin.as_ref()))?;
+        Ok(Self::with(
+            inner,
+            settings,
+            options.request_timeout.limit(),
+            listener,
+        ))
+    }
+
+    fn with(
+        inner: kube::Client,
+        settings: config::Settings,
+        timeout: Option<Duration>,
+        listener: Arc<dyn Listener + Send>,
+    ) -> Self {
+        Self {
+            inner,
+            listener,
+            permits: Semaphore::new(CONCURRENT_REQUESTS),
+            timeout,
+            warned: Mutex::default(),
+            server: settings.server,
+            via: settings.via,
+            context: settings.context,
+            namespace: settings.namespace,
+            plugin: settings.plugin,
+        }
+    }
+
+    /// The API server's address, without credentials and without a final slash.
+    pub fn server(&self) -> &str {
+        &self.server
+    }
+
+    /// The kubeconfig context in use; none in a pod or with `--server` alone.
+    pub fn context(&self) -> Option<&str> {
+        self.context.as_deref()
+    }
+
+    /// The namespace meant where none is named: `--namespace`, the context's, or `default`.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client")
+            .field("server", &self.server)
+            .field("context", &self.context)
+            .field("namespace", &self.namespace)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,6 @@
+//! How the client behaves, over canned answers.
+
+mod answers;
+mod lists;
+mod requests;
+mod settings;
