@@ -5,6 +5,7 @@
 //! `render` → `client` → `source` → `ui`, `cli`. See `ARCHITECTURE.md`.
 
 pub mod checks;
+pub mod cli;
 pub mod client;
 pub mod error;
 pub mod event;
