@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use kube::config::{Cluster, ExecAuthCluster, Kubeconfig, KubeconfigError};
+use kube::config::{Cluster, ExecAuthCluster, Kubeconfig, KubeconfigError, LoadDataError};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
@@ -477,13 +477,27 @@ pub(super) fn refused(error: &kube::Error, plugin: Option<&Plugin>) -> ClientErr
 }
 
 fn kubeconfig_error(error: &KubeconfigError) -> ClientError {
-    match error {
-        KubeconfigError::Parse(error) => ClientError::config(format!(
-            "cannot understand the kubeconfig: {}",
-            error.without_snippet()
-        )),
-        error => ClientError::config(format!("cannot use the kubeconfig: {error}")),
-    }
+    let (part, fault) = match error {
+        KubeconfigError::Parse(error) => {
+            let why = error.without_snippet();
+            return ClientError::config(format!("cannot understand the kubeconfig: {why}"));
+        }
+        KubeconfigError::LoadCertificateAuthority(fault) => ("certificate authority", fault),
+        KubeconfigError::LoadClientCertificate(fault) => ("client certificate", fault),
+        KubeconfigError::LoadClientKey(fault) => ("client key", fault),
+        error => return ClientError::config(format!("cannot use the kubeconfig: {error}")),
+    };
+    ClientError::config(match fault {
+        LoadDataError::ReadFile(error, file) => {
+            format!("cannot read the {part} {}: {error}", file.display())
+        }
+        LoadDataError::NoBase64DataOrFile => {
+            format!("the {part} is missing: certificate and key go together")
+        }
+        LoadDataError::DecodeBase64(error) => {
+            format!("the {part} in the kubeconfig is not base64: {error}")
+        }
+    })
 }
 
 /// A flag's or field's value; an empty one is none, as for kubectl.

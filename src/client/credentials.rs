@@ -160,6 +160,16 @@ pub(super) fn keep_impersonation_only(auth: &mut AuthInfo) {
     };
 }
 
+/// Leaves nothing of a user that goes into the `Authorization` header.
+pub(super) fn keep_certificate_only(auth: &mut AuthInfo) {
+    auth.username = None;
+    auth.password = None;
+    auth.token = None;
+    auth.token_file = None;
+    auth.auth_provider = None;
+    auth.exec = None;
+}
+
 /// Says why there are no credentials. What a plugin answered is not repeated, nor how it was called:
 /// either may hold a secret. The last line of its complaint is, unless the terminal showed it.
 pub(super) fn refused(error: &AuthError, plugin: Option<&Plugin>) -> ClientError {

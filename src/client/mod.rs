@@ -28,7 +28,9 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use kube::client::ConfigExt as _;
 use tokio::sync::Semaphore;
+use tower::{BoxError, Layer as _, service_fn};
 
 pub use access::{Access, AccessRules, AccessVerdict};
 pub use discovery::{Discovery, Served, ServedKind};
@@ -75,7 +77,7 @@ impl Client {
         let settings = config::resolve(options, env)?;
         let config = settings.config.clone();
         // A plugin blocks until it ends; a Ctrl-C is to be noticed meanwhile.
-        let inner = tokio::task::spawn_blocking(move || kube::Client::try_from(config))
+        let inner = tokio::task::spawn_blocking(move || stack(config))
             .await
             .map_err(|_| ClientError::config("preparing the connection was interrupted"))?
             .map_err(|error| config::refused(&error, settings.plugin.as_ref()))?;
@@ -121,6 +123,26 @@ impl Client {
     pub fn namespace(&self) -> &str {
         &self.namespace
     }
+}
+
+/// Builds the layers of the connection.
+///
+/// kube asks a credential plugin three times while it does that: for the header, for a certificate,
+/// and for how long either is valid. A plugin that takes a second, or asks for a password, is to be
+/// asked once; so the header's layer is made first, and the rest from settings without credentials.
+/// Only a plugin that answers with a certificate is left to kube.
+fn stack(mut config: kube::Config) -> kube::Result<kube::Client> {
+    let Some(header) = config.auth_layer()? else {
+        return kube::Client::try_from(config);
+    };
+    credentials::keep_certificate_only(&mut config.auth_info);
+    let namespace = config.default_namespace.clone();
+    let bare = kube::Client::try_from(config)?;
+    let service = service_fn(move |request| {
+        let bare = bare.clone();
+        async move { bare.send(request).await.map_err(BoxError::from) }
+    });
+    Ok(kube::Client::new(header.layer(service), namespace))
 }
 
 impl std::fmt::Debug for Client {

@@ -200,7 +200,7 @@ impl Client {
             if let Some(tls) = current.downcast_ref::<rustls::Error>() {
                 return Failure::lasting(ClientError::Tls {
                     server: self.server.clone(),
-                    why: tls.to_string(),
+                    why: tls_words(tls),
                 });
             }
             if let Some(auth) = current.downcast_ref::<AuthError>() {
@@ -226,6 +226,27 @@ impl Client {
         } else {
             Failure::passing(error)
         }
+    }
+}
+
+/// What the TLS layer means, for those who do not know its enums.
+fn tls_words(error: &rustls::Error) -> String {
+    use rustls::CertificateError as Certificate;
+    match error {
+        rustls::Error::InvalidMessage(_) => "what answers there does not speak TLS".to_owned(),
+        rustls::Error::InvalidCertificate(fault) => match fault {
+            Certificate::UnknownIssuer => {
+                "its certificate is from an authority that is not trusted".to_owned()
+            }
+            Certificate::Expired | Certificate::ExpiredContext { .. } => {
+                "its certificate has expired".to_owned()
+            }
+            Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
+                "its certificate is for another name".to_owned()
+            }
+            _ => error.to_string(),
+        },
+        _ => error.to_string(),
     }
 }
 

@@ -539,6 +539,23 @@ async fn a_plugin_that_fails_is_quoted_only_in_its_complaint() {
     assert!(!format!("{error:?}").contains("s3cret"));
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_plugin_is_asked_once() {
+    let place = Place::new();
+    let runs = place.dir.path().join("runs");
+    let answer = r#"{"kind":"ExecCredential","status":{"token":"t","expirationTimestamp":"2999-01-01T00:00:00Z"}}"#;
+    let options = plugin(
+        &place,
+        &format!("echo run >> '{}'; echo '{answer}'", runs.display()),
+    );
+    let listener = std::sync::Arc::new(crate::event::Silent);
+    let connected =
+        crate::client::Client::connect(&options, &Environment::default(), listener).await;
+    assert!(connected.is_ok(), "{connected:?}");
+    assert_eq!(std::fs::read_to_string(runs).unwrap(), "run\n");
+}
+
 #[tokio::test]
 async fn unusable_client_certificates_are_a_fault_of_the_configuration() {
     let place = Place::new();
@@ -554,7 +571,21 @@ async fn unusable_client_certificates_are_a_fault_of_the_configuration() {
         ..place.two()
     })
     .await;
-    assert!(error.to_string().contains("absent.pem"), "{error}");
+    let message = error.to_string();
+    assert!(
+        message.starts_with("cannot read the client certificate absent.pem: "),
+        "{message}"
+    );
+    let key = Some(place.file("key.pem", ""));
+    let error = connect(&ConnectOptions {
+        client_key: key,
+        ..place.two()
+    })
+    .await;
+    assert_eq!(
+        error.to_string(),
+        "the client certificate is missing: certificate and key go together"
+    );
 }
 
 #[tokio::test]
