@@ -14,3 +14,4 @@ pub mod inventory;
 pub mod kinds;
 pub mod mesh;
 pub mod semantics;
+pub mod waypoint;

@@ -1,0 +1,408 @@
+//! What Services use beyond connections, with the object and field that say so.
+
+use std::collections::BTreeMap;
+
+use crate::inventory::Object;
+use crate::kinds::authorization::{
+    Action, AuthorizationPolicy, PolicySelector, RequestAuthentication, TargetRef,
+};
+use crate::kinds::envoy_extension::{Telemetry, WasmPlugin};
+use crate::kinds::path::field;
+use crate::kinds::traffic::{DestinationRule, VirtualService};
+use crate::kinds::{FieldPath, Labels, Name, ObjectRef, Resource};
+use crate::mesh::services::Service;
+use crate::mesh::workloads::Role;
+use crate::mesh::{Mesh, waypoints};
+use crate::semantics::authorization::{needs_http, policy_beyond_ztunnel};
+
+/// Something a Service uses beyond mutual TLS and rules on identities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Feature {
+    /// Tokens are verified.
+    Jwt,
+    /// Rules on requests: methods, paths, headers, claims; an external authorizer; an audit.
+    Authorization,
+    /// Sidecars route requests for it by a VirtualService, or by a route of the Gateway API.
+    Routing,
+    /// A DestinationRule sets connection pools, load balancing or outlier detection.
+    TrafficPolicy,
+    /// A WasmPlugin runs in its proxies.
+    Wasm,
+    /// A Telemetry selects its proxies.
+    Telemetry,
+    /// A gateway routes requests to it. This is done at the gateway and needs no waypoint.
+    GatewayRouting,
+}
+
+impl Feature {
+    /// As the table shows it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Jwt => "JWT",
+            Self::Authorization => "authorization",
+            Self::Routing => "routing",
+            Self::TrafficPolicy => "traffic policy",
+            Self::Wasm => "Wasm",
+            Self::Telemetry => "telemetry",
+            Self::GatewayRouting => "routing at the gateway",
+        }
+    }
+
+    /// Whether only a waypoint can do it in ambient mode.
+    pub const fn needs_waypoint(self) -> bool {
+        !matches!(self, Self::GatewayRouting)
+    }
+}
+
+/// Why a Service is said to use a feature.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Evidence {
+    /// What it uses.
+    pub feature: Feature,
+    /// The object that says so.
+    pub object: ObjectRef,
+    /// The field of it.
+    pub field: FieldPath,
+    /// What stands there, in a few words.
+    pub what: String,
+}
+
+type Found = BTreeMap<ObjectRef, Vec<Evidence>>;
+
+/// The evidence for every Service of a namespace.
+pub(super) fn of_namespace(mesh: &Mesh, namespace: &Name) -> Found {
+    let mut found = Found::new();
+    let root = mesh.root_namespace().clone();
+    let homes: &[&Name] = if *namespace == root {
+        &[namespace]
+    } else {
+        &[namespace, &root]
+    };
+    for home in homes {
+        for policy in mesh.within::<RequestAuthentication>(home) {
+            let spec = &policy.spec;
+            let attached = Attached::of(
+                spec.selector.as_ref(),
+                spec.target_ref.as_ref(),
+                &spec.target_refs,
+            );
+            attached.each(mesh, namespace, home, &mut found, |field| Evidence {
+                feature: Feature::Jwt,
+                object: policy.reference(),
+                field,
+                what: "verifies tokens".to_owned(),
+            });
+        }
+        for policy in mesh.within::<AuthorizationPolicy>(home) {
+            authorization(mesh, namespace, home, policy, &mut found);
+        }
+        extensions(mesh, namespace, home, &mut found);
+    }
+    for service in mesh.services_in(namespace) {
+        let mut evidence = routes(mesh, service);
+        evidence.extend(traffic_policies(mesh, service));
+        found
+            .entry(service.object.clone())
+            .or_default()
+            .append(&mut evidence);
+    }
+    found
+}
+
+/// How a policy is attached: to pods by labels, or to objects by name.
+struct Attached<'a> {
+    labels: Option<&'a Labels>,
+    targets: Vec<&'a TargetRef>,
+}
+
+impl<'a> Attached<'a> {
+    fn of(
+        selector: Option<&'a PolicySelector>,
+        target_ref: Option<&'a TargetRef>,
+        target_refs: &'a [TargetRef],
+    ) -> Self {
+        Self {
+            labels: selector.map(|selector| &selector.match_labels),
+            targets: target_ref.into_iter().chain(target_refs).collect(),
+        }
+    }
+
+    /// Adds the evidence to every Service of `namespace` that the attachment reaches.
+    fn each(
+        &self,
+        mesh: &Mesh,
+        namespace: &Name,
+        home: &Name,
+        found: &mut Found,
+        evidence: impl Fn(FieldPath) -> Evidence,
+    ) {
+        let mut add = |service: &Service, field: FieldPath| {
+            found
+                .entry(service.object.clone())
+                .or_default()
+                .push(evidence(field));
+        };
+        if self.targets.is_empty() {
+            let everything = Labels::default();
+            let field = match self.labels {
+                Some(_) => field!["spec", "selector"],
+                None => field!["spec"],
+            };
+            for workload in mesh.selected(namespace, self.labels.unwrap_or(&everything)) {
+                if workload.role == Role::Application {
+                    for service in mesh.services_of(workload) {
+                        add(service, field.clone());
+                    }
+                }
+            }
+            return;
+        }
+        for (position, target) in self.targets.iter().enumerate() {
+            let field = field!["spec", "targetRefs", position];
+            for service in mesh.services_in(namespace) {
+                if is_target(mesh, service, target, home) {
+                    add(service, field.clone());
+                }
+            }
+        }
+    }
+}
+
+/// Whether a policy of `home` with this target is enforced for a Service: the target is the Service,
+/// the waypoint it is bound to, or (from the root namespace) the class of all waypoints.
+fn is_target(mesh: &Mesh, service: &Service, target: &TargetRef, home: &Name) -> bool {
+    match target.kind.as_str() {
+        "Service" => *home == service.object.namespace && target.name == *service.object.name,
+        "Gateway" => mesh
+            .binding(service)
+            .effective()
+            .is_some_and(|w| w.namespace == *home && target.name == *w.name),
+        "GatewayClass" => {
+            target.name == waypoints::WAYPOINT_CLASS && mesh.binding(service).effective().is_some()
+        }
+        _ => false,
+    }
+}
+
+fn authorization(
+    mesh: &Mesh,
+    namespace: &Name,
+    home: &Name,
+    policy: &Object<AuthorizationPolicy>,
+    found: &mut Found,
+) {
+    let spec = &policy.spec;
+    let attached = Attached::of(
+        spec.selector.as_ref(),
+        spec.target_ref.as_ref(),
+        &spec.target_refs,
+    );
+    if attached.targets.is_empty() && !needs_http(spec) {
+        return;
+    }
+    let beyond = policy_beyond_ztunnel(spec);
+    let (field, what) = match (spec.action, beyond.first()) {
+        (Action::Custom | Action::Audit, _) => (
+            Some(field!["spec", "action"]),
+            format!("action {}", spec.action.written()),
+        ),
+        (_, Some(first)) => {
+            let mut names: Vec<&str> = beyond.iter().map(|b| b.name.as_str()).collect();
+            names.sort_unstable();
+            names.dedup();
+            (
+                Some(first.path.clone()),
+                format!("{} by {}", spec.action.written(), names.join(", ")),
+            )
+        }
+        (_, None) => (
+            None,
+            format!("{} attached by targetRefs", spec.action.written()),
+        ),
+    };
+    attached.each(mesh, namespace, home, found, |attached_at| Evidence {
+        feature: Feature::Authorization,
+        object: policy.reference(),
+        field: field.clone().unwrap_or(attached_at),
+        what: what.clone(),
+    });
+}
+
+fn extensions(mesh: &Mesh, namespace: &Name, home: &Name, found: &mut Found) {
+    for plugin in mesh.within::<WasmPlugin>(home) {
+        let spec = &plugin.spec;
+        Attached::of(
+            spec.selector.as_ref(),
+            spec.target_ref.as_ref(),
+            &spec.target_refs,
+        )
+        .each(mesh, namespace, home, found, |field| Evidence {
+            feature: Feature::Wasm,
+            object: plugin.reference(),
+            field,
+            what: "runs in its proxies".to_owned(),
+        });
+    }
+    // One for a whole namespace or mesh changes what every proxy reports; it asks for none.
+    let chosen = |telemetry: &&Object<Telemetry>| {
+        let spec = &telemetry.spec;
+        spec.selector.is_some() || spec.target_ref.is_some() || !spec.target_refs.is_empty()
+    };
+    for telemetry in mesh.within::<Telemetry>(home).iter().filter(chosen) {
+        let spec = &telemetry.spec;
+        Attached::of(
+            spec.selector.as_ref(),
+            spec.target_ref.as_ref(),
+            &spec.target_refs,
+        )
+        .each(mesh, namespace, home, found, |field| Evidence {
+            feature: Feature::Telemetry,
+            object: telemetry.reference(),
+            field,
+            what: "sets what its proxies report".to_owned(),
+        });
+    }
+}
+
+fn routes(mesh: &Mesh, service: &Service) -> Vec<Evidence> {
+    let mut found = Vec::new();
+    for route in mesh.mesh_routes(service) {
+        let (field, what) = describe(route);
+        found.push(Evidence {
+            feature: Feature::Routing,
+            object: route.reference(),
+            field,
+            what,
+        });
+    }
+    for route in mesh.attached_routes(service) {
+        found.push(Evidence {
+            feature: Feature::Routing,
+            object: route,
+            field: field!["spec", "parentRefs"],
+            what: "routes its requests".to_owned(),
+        });
+    }
+    for route in mesh.gateway_routes(service) {
+        found.push(Evidence {
+            feature: Feature::GatewayRouting,
+            object: route.reference(),
+            field: field!["spec", "gateways"],
+            what: format!("at {}", route.spec.gateways.join(", ")),
+        });
+    }
+    for route in mesh.routed_backends(service) {
+        found.push(Evidence {
+            feature: Feature::GatewayRouting,
+            object: route,
+            field: field!["spec", "parentRefs"],
+            what: "leads to it from a gateway".to_owned(),
+        });
+    }
+    found
+}
+
+/// What a VirtualService does, in a few words, and where that stands.
+fn describe(route: &VirtualService) -> (FieldPath, String) {
+    let spec = &route.spec;
+    if spec.http.is_empty() {
+        let (part, count) = if spec.tcp.is_empty() {
+            ("tls", spec.tls.len())
+        } else {
+            ("tcp", spec.tcp.len())
+        };
+        return (
+            field!["spec", part],
+            format!("{} {part} route{}", count, plural(count)),
+        );
+    }
+    let mut uses: Vec<&str> = Vec::new();
+    for http in &spec.http {
+        let subset = http
+            .route
+            .iter()
+            .any(|route| !route.destination.subset.is_empty());
+        for (used, name) in [
+            (http.matches > 0, "matches"),
+            (http.route.len() > 1, "weights"),
+            (subset, "subsets"),
+            (http.redirect, "redirect"),
+            (http.direct_response, "direct response"),
+            (http.rewrite, "rewrite"),
+            (http.timeout, "timeout"),
+            (http.retries, "retries"),
+            (http.fault, "faults"),
+            (
+                http.mirror.is_some() || !http.mirrors.is_empty(),
+                "mirroring",
+            ),
+            (http.cors_policy, "CORS"),
+            (http.headers, "headers"),
+            (http.delegate, "delegates"),
+        ] {
+            if used && !uses.contains(&name) {
+                uses.push(name);
+            }
+        }
+    }
+    let count = spec.http.len();
+    let uses = if uses.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", uses.join(", "))
+    };
+    (
+        field!["spec", "http"],
+        format!("{count} HTTP route{}{uses}", plural(count)),
+    )
+}
+
+const fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}
+
+fn traffic_policies(mesh: &Mesh, service: &Service) -> Vec<Evidence> {
+    mesh.destination_rules(service)
+        .filter_map(|rule| traffic_policy(rule))
+        .collect()
+}
+
+fn traffic_policy(rule: &DestinationRule) -> Option<Evidence> {
+    let policy = &rule.spec.traffic_policy;
+    let mut uses: Vec<&str> = Vec::new();
+    let subsets = rule
+        .spec
+        .subsets
+        .iter()
+        .map(|subset| &subset.traffic_policy);
+    for policy in std::iter::once(policy).chain(subsets) {
+        let ports = &policy.port_level_settings;
+        let any = |own: bool, port: fn(&crate::kinds::traffic::PortPolicy) -> bool| {
+            own || ports.iter().any(port)
+        };
+        for (used, name) in [
+            (
+                any(policy.load_balancer, |port| port.load_balancer),
+                "load balancing",
+            ),
+            (
+                any(policy.connection_pool, |port| port.connection_pool),
+                "connection pool",
+            ),
+            (
+                any(policy.outlier_detection, |port| port.outlier_detection),
+                "outlier detection",
+            ),
+        ] {
+            if used && !uses.contains(&name) {
+                uses.push(name);
+            }
+        }
+    }
+    (!uses.is_empty()).then(|| Evidence {
+        feature: Feature::TrafficPolicy,
+        object: rule.reference(),
+        field: field!["spec", "trafficPolicy"],
+        what: uses.join(", "),
+    })
+}

@@ -1,0 +1,146 @@
+//! Which Service needs a proxy that reads HTTP in ambient mode, why, and which waypoints follow.
+//!
+//! ztunnel gives every connection mutual TLS and judges it by identity. What sidecars did beyond that
+//! (tokens, rules on requests, routes, traffic policies) is done by a waypoint, or by nobody.
+
+mod features;
+
+use std::collections::BTreeSet;
+
+pub use features::{Evidence, Feature};
+
+use crate::kinds::{Name, ObjectRef};
+use crate::mesh::waypoints::{Binding, Traffic};
+use crate::mesh::{Mesh, services::Service};
+
+/// What one Service needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceNeed {
+    /// The Service.
+    pub service: ObjectRef,
+    /// What it uses beyond connections, each with the object that says so; sorted.
+    pub evidence: Vec<Evidence>,
+    /// The waypoint that its labels, or its namespace's, name today.
+    pub bound_to: Option<ObjectRef>,
+    /// Whether clients reach its pods' addresses, so that a waypoint must take traffic addressed to
+    /// pods as well.
+    pub headless: bool,
+}
+
+impl ServiceNeed {
+    /// Whether it needs a waypoint. What is enforced at a gateway does not ask for one.
+    pub fn needs_waypoint(&self) -> bool {
+        self.evidence
+            .iter()
+            .any(|evidence| evidence.feature.needs_waypoint())
+    }
+
+    /// The features in use, each once, in order.
+    pub fn features(&self) -> BTreeSet<Feature> {
+        self.evidence
+            .iter()
+            .map(|evidence| evidence.feature)
+            .collect()
+    }
+}
+
+/// Which waypoints a namespace needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Placement {
+    /// None: ztunnel alone does what is in use.
+    None,
+    /// One, for the Services of the namespace that need it.
+    Namespace,
+    /// One, for a single Service among several.
+    Service(ObjectRef),
+    /// One of another namespace, to which Services here are bound already.
+    Shared(ObjectRef),
+}
+
+/// What a namespace needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamespaceNeed {
+    /// The namespace.
+    pub namespace: Name,
+    /// Its Services, sorted by name.
+    pub services: Vec<ServiceNeed>,
+    /// Which waypoints follow.
+    pub placement: Placement,
+    /// Which traffic the waypoint must take.
+    pub traffic: Traffic,
+}
+
+impl NamespaceNeed {
+    /// The Services that need a waypoint.
+    pub fn needing(&self) -> impl Iterator<Item = &ServiceNeed> {
+        self.services
+            .iter()
+            .filter(|service| service.needs_waypoint())
+    }
+}
+
+/// What the Services of a namespace need.
+///
+/// Services that Istio made for gateways and waypoints, those in front of gateways, and mere aliases
+/// are left out: nothing of theirs moves.
+pub fn assess(mesh: &Mesh, namespace: &Name) -> NamespaceNeed {
+    let mut evidence = features::of_namespace(mesh, namespace);
+    let services: Vec<ServiceNeed> = mesh
+        .services_in(namespace)
+        .iter()
+        .filter(|service| moves(mesh, service))
+        .map(|service| {
+            let mut evidence = evidence.remove(&service.object).unwrap_or_default();
+            evidence.sort();
+            evidence.dedup();
+            ServiceNeed {
+                service: service.object.clone(),
+                evidence,
+                bound_to: match mesh.binding(service) {
+                    Binding::Named { waypoint, .. } => Some(waypoint),
+                    Binding::None | Binding::OptedOut => None,
+                },
+                headless: mesh.spec(service).is_headless(),
+            }
+        })
+        .collect();
+    let placement = placement(mesh, namespace, &services);
+    let pods_too = services
+        .iter()
+        .any(|need| need.headless && need.needs_waypoint());
+    let traffic = match placement {
+        Placement::None => Traffic::None,
+        _ if pods_too => Traffic::All,
+        _ => Traffic::Service,
+    };
+    NamespaceNeed {
+        namespace: namespace.clone(),
+        services,
+        placement,
+        traffic,
+    }
+}
+
+fn moves(mesh: &Mesh, service: &Service) -> bool {
+    use crate::mesh::workloads::{MANAGED_LABEL, Role};
+    if mesh.spec(service).is_external_name() || mesh.labels(service).get(MANAGED_LABEL).is_some() {
+        return false;
+    }
+    let mut backing = mesh.backing(service).peekable();
+    backing.peek().is_none() || backing.any(|workload| workload.role == Role::Application)
+}
+
+fn placement(mesh: &Mesh, namespace: &Name, services: &[ServiceNeed]) -> Placement {
+    let needing: Vec<&ServiceNeed> = services.iter().filter(|s| s.needs_waypoint()).collect();
+    let shared = needing.iter().find_map(|need| {
+        let waypoint = need.bound_to.as_ref()?;
+        (waypoint.namespace != *namespace && mesh.waypoint(waypoint).is_some())
+            .then(|| waypoint.clone())
+    });
+    match (needing.as_slice(), shared) {
+        ([], _) => Placement::None,
+        (_, Some(waypoint)) => Placement::Shared(waypoint),
+        ([only], None) if services.len() > 1 => Placement::Service(only.service.clone()),
+        _ => Placement::Namespace,
+    }
+}
