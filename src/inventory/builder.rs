@@ -1,9 +1,36 @@
 //! Building an inventory from pages of JSON and from the text of files.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
-use super::{FileId, Input, Inventory, Origin, SourceFile, Subject, Unread, text};
-use crate::kinds::{Interner, Kind, Name, ObjectRef};
+use super::{FileId, Input, Inventory, Origin, Place, SourceFile, Subject, Unread, text};
+use crate::kinds::{DecodeError, Interner, Kind, Name, ObjectRef};
+
+/// What documents that are no Kubernetes objects are counted as.
+const NO_OBJECT: &str = "no Kubernetes object";
+
+/// What became of a file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FileSummary {
+    /// Objects that were read, those of kinds that we do not read among them.
+    pub objects: usize,
+    /// The first thing that could not be read; it is in the inventory too.
+    pub unread: Option<Unread>,
+    /// The first document that is no Kubernetes object, and what it is.
+    pub other: Option<(Place, String)>,
+}
+
+impl FileSummary {
+    fn note(&mut self, inventory: &mut Inventory, subject: Subject, reason: String, place: Place) {
+        let unread = Unread {
+            subject,
+            reason,
+            place: Some(place),
+        };
+        self.unread.get_or_insert_with(|| unread.clone());
+        inventory.unread.push(unread);
+    }
+}
 
 /// Collects objects; [`InventoryBuilder::finish`] sorts them.
 #[derive(Debug)]
@@ -48,57 +75,62 @@ impl InventoryBuilder {
     }
 
     /// Adds the objects of a file. What cannot be read becomes unread, with its place.
-    pub fn file(&mut self, name: &str, text: String) {
+    pub fn file(&mut self, name: &str, text: String) -> FileSummary {
         let id = FileId(u32::try_from(self.inventory.files.len()).unwrap_or(u32::MAX));
-        let split = text::split(&text);
-        let mut unread: Vec<Unread> = split
-            .problems
-            .into_iter()
-            .map(|problem| Unread {
-                subject: Subject::File(name.to_owned()),
-                reason: problem.message,
-                place: Some(super::Place {
-                    file: name.to_owned(),
-                    line: problem.line,
-                    column: problem.column,
-                }),
-            })
-            .collect();
-        for object in split.objects {
-            let Some(kind) = Kind::of(&object.api_version, &object.kind) else {
-                let written = format!("{}/{}", object.api_version, object.kind);
-                *self.ignored.entry(written).or_default() += 1;
-                continue;
-            };
-            let origin = Origin::File {
-                file: id,
-                range: object.range.clone(),
-            };
-            let added = self.inventory.objects.insert(
+        let mut summary = FileSummary::default();
+        text::each(&text, &mut |found| match found {
+            text::Found::Object(object) => match self.file_object(id, object) {
+                Ok(()) => summary.objects += 1,
+                Err((subject, range, error)) => {
+                    let (line, column) = text::locate(&text, range, &error.path);
+                    let place = Place::new(name, line, column);
+                    summary.note(&mut self.inventory, subject, error.to_string(), place);
+                }
+            },
+            text::Found::Problem(problem) => {
+                let subject = Subject::File(name.to_owned());
+                let place = Place::new(name, problem.line, problem.column);
+                summary.note(&mut self.inventory, subject, problem.message, place);
+            }
+            text::Found::Other(other) => {
+                *self.ignored.entry(NO_OBJECT.to_owned()).or_default() += 1;
+                summary.other.get_or_insert_with(|| {
+                    (Place::new(name, other.line, other.column), other.message)
+                });
+            }
+        });
+        self.inventory.files.push(SourceFile {
+            name: name.to_owned(),
+            text,
+        });
+        summary
+    }
+
+    /// Adds one object of a file.
+    fn file_object(
+        &mut self,
+        file: FileId,
+        object: text::RawObject<'_>,
+    ) -> Result<(), (Subject, Range<usize>, DecodeError)> {
+        let Some(kind) = Kind::of(&object.api_version, &object.kind) else {
+            let written = format!("{}/{}", object.api_version, object.kind);
+            *self.ignored.entry(written).or_default() += 1;
+            return Ok(());
+        };
+        let origin = Origin::File {
+            file,
+            range: object.range.clone(),
+        };
+        self.inventory
+            .objects
+            .insert(
                 kind,
                 &object.json,
                 origin,
                 &self.default_namespace,
                 &mut self.names,
-            );
-            if let Err(error) = added {
-                let (line, column) = text::locate(&text, object.range.clone(), &error.path);
-                unread.push(Unread {
-                    subject: named(kind, &object.json),
-                    reason: error.to_string(),
-                    place: Some(super::Place {
-                        file: name.to_owned(),
-                        line,
-                        column,
-                    }),
-                });
-            }
-        }
-        self.inventory.unread.append(&mut unread);
-        self.inventory.files.push(SourceFile {
-            name: name.to_owned(),
-            text,
-        });
+            )
+            .map_err(|error| (named(kind, &object.json), object.range, error))
     }
 
     /// Notes what could not be read.
@@ -137,11 +169,7 @@ impl InventoryBuilder {
                             range.clone(),
                             &crate::kinds::FieldPath::root(),
                         );
-                        super::Place {
-                            file: file.name.clone(),
-                            line,
-                            column,
-                        }
+                        Place::new(&file.name, line, column)
                     }),
                 };
                 let counts = place(later).map_or_else(String::new, |place| format!(" at {place}"));

@@ -10,7 +10,7 @@ pub mod text;
 use std::fmt;
 use std::ops::Range;
 
-pub use builder::InventoryBuilder;
+pub use builder::{FileSummary, InventoryBuilder};
 pub use objects::{Listed, Objects, find, in_namespace};
 
 use crate::kinds::{FieldPath, Kind, Name, ObjectRef};
@@ -69,6 +69,17 @@ pub struct Place {
     pub line: usize,
     /// The column, in characters.
     pub column: usize,
+}
+
+impl Place {
+    /// A line and a column of a file.
+    pub fn new(file: &str, line: usize, column: usize) -> Self {
+        Self {
+            file: file.to_owned(),
+            line,
+            column,
+        }
+    }
 }
 
 impl fmt::Display for Place {
@@ -142,10 +153,6 @@ impl Inventory {
         };
         let file = self.files.get(file.0 as usize)?;
         let (line, column) = text::locate(&file.text, range.clone(), path);
-        Some(Place {
-            file: file.name.clone(),
-            line,
-            column,
-        })
+        Some(Place::new(&file.name, line, column))
     }
 }

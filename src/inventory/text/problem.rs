@@ -1,0 +1,66 @@
+//! Words for what is wrong with a text.
+
+use std::ops::Range;
+
+use granit_parser::ErrorKind;
+
+use super::{Failure, Sink};
+
+const TEMPLATE: &str = "looks like a Helm template; render it first: \
+                        `helm template … | kubectl ambient check -f -`";
+
+/// Reports why a document could not be read. A template says so instead of where it is not YAML.
+pub(super) fn report(range: &Range<usize>, failure: Failure, sink: &mut Sink<'_, '_>) {
+    match template(&sink.text[range.clone()]) {
+        Some(offset) => sink.problem(range.start + offset, TEMPLATE),
+        None => sink.problem(failure.offset, failure.message),
+    }
+}
+
+/// Where a text has a template's action outside of quotes, as far as a line tells.
+fn template(text: &str) -> Option<usize> {
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        let content = line.trim_start();
+        if let Some(at) = line.find("{{") {
+            let before = content[..at - (line.len() - content.len())].trim_end();
+            let comment = before.starts_with('#');
+            let value = before.is_empty() || before.ends_with(':') || before.ends_with('-');
+            if value && !comment {
+                return Some(start + at);
+            }
+        }
+        start += line.len();
+    }
+    None
+}
+
+/// What the YAML parser complains about, in words for people.
+pub(super) fn yaml_message(kind: &ErrorKind) -> String {
+    let what = match kind {
+        ErrorKind::TabNotAllowed
+        | ErrorKind::TabInBlockIndentation
+        | ErrorKind::TabInIndentation
+        | ErrorKind::TabAtBlockScalarStart => "a tab is used as indentation".to_owned(),
+        ErrorKind::RecursionLimitExceeded => "it is nested too deeply".to_owned(),
+        ErrorKind::UnknownAnchor => "an alias has no anchor before it".to_owned(),
+        ErrorKind::UnclosedQuotedScalar => "a quote is not closed".to_owned(),
+        ErrorKind::UnclosedFlowCollection { open } => format!("`{open}` is not closed"),
+        ErrorKind::UnexpectedEofFlowSequence => "`[` is not closed".to_owned(),
+        ErrorKind::UnexpectedEofFlowMapping | ErrorKind::UnexpectedEofImplicitFlowMapping => {
+            "`{` is not closed".to_owned()
+        }
+        ErrorKind::MappingValueNotAllowed => "a `:` is not expected here".to_owned(),
+        ErrorKind::SimpleKeyExpected => "a key is expected, and then a `:`".to_owned(),
+        ErrorKind::ExpectedBlockMappingKey => "a key is expected".to_owned(),
+        other => {
+            let text = other.to_string();
+            let short = match text.split_once(", ") {
+                Some((context, what)) if context.starts_with("while ") => what,
+                _ => &text,
+            };
+            short.to_owned()
+        }
+    };
+    format!("invalid YAML: {what}")
+}

@@ -1,0 +1,1 @@
+//! Tables of texts and what is found in them.
