@@ -15,3 +15,4 @@ pub mod kinds;
 pub mod mesh;
 pub mod semantics;
 pub mod waypoint;
+pub mod source;

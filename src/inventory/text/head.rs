@@ -70,7 +70,7 @@ impl<'j> Head<'j> {
         let mut head = Self::default();
         let mut reader = serde_json::Deserializer::from_str(json);
         // An error is how reading ends early; the text itself was found to be JSON before.
-        let _: Result<(), _> = Seed { head: &mut head }.deserialize(&mut reader);
+        drop(Seed { head: &mut head }.deserialize(&mut reader));
         head
     }
 
@@ -192,11 +192,13 @@ pub(super) fn deliver<'t>(
         if depth >= DEEPEST_LIST {
             return sink.problem(range.start, "lists are nested too deeply");
         }
-        if json::inner_list(&json, &range, &List::of(&head, list), sink) {
-            return;
+        match json::inner_list(json, &range, &List::of(&head, list), sink) {
+            Ok(()) => {}
+            Err(json) => classify(head, json, range, list, sink),
         }
+    } else {
+        classify(head, json, range, list, sink);
     }
-    classify(head, json, range, list, sink);
 }
 
 /// Hands out an object that is no list.
@@ -250,7 +252,7 @@ pub(super) fn classify<'t>(
         }
         (_, Field::Other) => sink.problem(at(&field!["kind"]), "`kind` is not a string"),
         (Field::Missing, _) => {
-            sink.problem(at(&field!["kind"]), "has a `kind` but no `apiVersion`")
+            sink.problem(at(&field!["kind"]), "has a `kind` but no `apiVersion`");
         }
         (_, Field::Missing) => {
             let what = "has an `apiVersion` but no `kind`";

@@ -112,33 +112,41 @@ fn deliver_items<'t>(items: Vec<&'t RawValue>, list: &List, sink: &mut Sink<'t, 
     }
 }
 
-/// Hands out the items of a list that is itself an item; `false` when it has none.
+/// Hands out the items of a list that is itself an item; or its JSON
+/// when it has none. Those of a
+/// list that was YAML have no place of their own.
 pub(super) fn inner_list<'t>(
-    json: &Cow<'t, str>,
+    json: Cow<'t, str>,
     range: &Range<usize>,
     list: &List,
     sink: &mut Sink<'t, '_>,
-) -> bool {
-    match json {
-        Cow::Borrowed(json) => match serde_json::from_str::<Root<'t>>(json) {
-            Ok(Root {
-                items: Some(items), ..
-            }) => deliver_items(items, list, sink),
-            _ => return false,
-        },
-        Cow::Owned(json) => match serde_json::from_str::<Root<'_>>(json) {
-            Ok(Root {
-                items: Some(items), ..
-            }) => {
-                for item in items {
-                    let json = Cow::Owned(item.get().to_owned());
-                    head::deliver(json, range.clone(), Some(list), sink);
+) -> Result<(), Cow<'t, str>> {
+    let json = match json {
+        Cow::Borrowed(json) => {
+            return match serde_json::from_str(json) {
+                Ok(Root {
+                    items: Some(items), ..
+                }) => {
+                    deliver_items(items, list, sink);
+                    Ok(())
                 }
+                _ => Err(Cow::Borrowed(json)),
+            };
+        }
+        Cow::Owned(json) => json,
+    };
+    match serde_json::from_str(&json) {
+        Ok(Root {
+            items: Some(items), ..
+        }) => {
+            for item in items {
+                let json = Cow::Owned(item.get().to_owned());
+                head::deliver(json, range.clone(), Some(list), sink);
             }
-            _ => return false,
-        },
+            Ok(())
+        }
+        _ => Err(Cow::Owned(json)),
     }
-    true
 }
 
 /// The elements of a JSON list, none when it is no list.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 
 use granit_parser::{Event, Options, Parser};
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::position::{Position, boundary};
@@ -33,7 +33,9 @@ pub(super) fn offset(text: &str, range: Range<usize>, path: &FieldPath) -> usize
     let end = boundary(text, range.end).max(start);
     let object = &text[start..end];
     let found = if object.starts_with(['{', '[']) {
-        in_json(object, path).or_else(|| in_yaml(text, start, end, path))
+        in_json(object, path)
+            .map(|place| start + place)
+            .or_else(|| in_yaml(text, start, end, path))
     } else {
         in_yaml(text, start, end, path)
     };
@@ -63,7 +65,7 @@ struct Wanted<'p>(&'p Segment);
 /// Where a field stands (its key, or the item itself) and its value.
 type Hit<'de> = Option<(&'de RawValue, &'de RawValue)>;
 
-impl<'p> Wanted<'p> {
+impl Wanted<'_> {
     fn find<'de, D: Deserializer<'de>>(self, reader: D) -> Hit<'de> {
         reader.deserialize_any(self).ok().flatten()
     }

@@ -564,7 +564,9 @@ fn push_string(json: &mut String, text: &str) {
             b'\t' => "\\t",
             0..0x20 => {
                 json.push_str(&text[plain..at]);
-                json.push_str(&format!("\\u{byte:04x}"));
+                json.push_str("\\u00");
+                json.push(if byte < 16 { '0' } else { '1' });
+                json.extend(char::from_digit(u32::from(byte % 16), 16));
                 plain = at + 1;
                 continue;
             }
