@@ -14,5 +14,5 @@ pub mod inventory;
 pub mod kinds;
 pub mod mesh;
 pub mod semantics;
-pub mod waypoint;
 pub mod source;
+pub mod waypoint;
