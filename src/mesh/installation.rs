@@ -1,11 +1,13 @@
 //! Istio's own installation: control planes, ztunnel, the CNI plugin, the mesh configuration.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
 
 use super::injection::REVISION_LABEL;
 use crate::inventory::{Inventory, Object};
+use crate::kinds::installation::ConfigMap;
 use crate::kinds::workload::{DaemonSet, Deployment};
 use crate::kinds::{Kind, Labels, Name, ObjectRef};
 
@@ -74,6 +76,20 @@ pub struct ControlPlane {
     pub version: Option<Version>,
     /// Names and literal values of its environment.
     pub env: Vec<(String, Option<String>)>,
+    /// Whether the proxies that it injects speak HBONE, by its mesh configuration
+    /// (`defaultConfig.proxyMetadata.ISTIO_META_ENABLE_HBONE`); `None` when that was not read.
+    pub gives_hbone: Option<bool>,
+}
+
+/// What an environment variable says of a switch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Switch {
+    /// It is not there.
+    Unset,
+    /// It is written out.
+    Literal(bool),
+    /// Its value comes from another object.
+    Elsewhere,
 }
 
 impl ControlPlane {
@@ -87,8 +103,22 @@ impl ControlPlane {
 
     /// Whether a boolean flag is on.
     pub fn flag(&self, name: &str) -> bool {
-        self.env(name) == Some("true")
+        self.switch(name) == Switch::Literal(true)
     }
+
+    /// What the environment says of a boolean flag.
+    pub fn switch(&self, name: &str) -> Switch {
+        match self.env.iter().find(|(key, _)| key == name) {
+            None => Switch::Unset,
+            Some((_, None)) => Switch::Elsewhere,
+            Some((_, Some(value))) => Switch::Literal(is_true(value)),
+        }
+    }
+}
+
+/// Whether Go's `strconv.ParseBool`, by which Istio reads switches, takes a text as true.
+pub fn is_true(text: &str) -> bool {
+    matches!(text, "1" | "t" | "T" | "true" | "TRUE" | "True")
 }
 
 /// A DaemonSet of the installation.
@@ -127,6 +157,13 @@ struct MeshConfigText {
     root_namespace: Option<String>,
     trust_domain: Option<String>,
     outbound_traffic_policy: Option<Mode>,
+    default_config: Option<ProxyDefaults>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct ProxyDefaults {
+    proxy_metadata: Option<BTreeMap<String, serde_json::Value>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -155,7 +192,7 @@ impl Installation {
             .deployments
             .iter()
             .filter(|d| is_istiod(d))
-            .map(control_plane)
+            .map(|deployment| control_plane(deployment, inventory))
             .collect();
         let agents = |is: fn(&Labels) -> bool| {
             objects
@@ -194,7 +231,7 @@ fn is_istiod(deployment: &Object<Deployment>) -> bool {
             .any(|container| container.name == "discovery")
 }
 
-fn control_plane(deployment: &Object<Deployment>) -> ControlPlane {
+fn control_plane(deployment: &Object<Deployment>, inventory: &Inventory) -> ControlPlane {
     let meta = &deployment.metadata;
     let containers = &deployment.spec.template.spec.containers;
     let discovery = containers
@@ -207,13 +244,11 @@ fn control_plane(deployment: &Object<Deployment>) -> ControlPlane {
                 .get("app.kubernetes.io/version")
                 .and_then(Version::parse)
         });
+    let revision = meta.labels.get(REVISION_LABEL).unwrap_or("default");
     ControlPlane {
         object: ObjectRef::new(Kind::Deployment, &meta.namespace, &meta.name),
-        revision: meta
-            .labels
-            .get(REVISION_LABEL)
-            .unwrap_or("default")
-            .to_owned(),
+        gives_hbone: gives_hbone(inventory, &meta.namespace, revision),
+        revision: revision.to_owned(),
         version,
         env: discovery
             .map(|container| {
@@ -249,6 +284,34 @@ fn node_agent(set: &Object<DaemonSet>) -> NodeAgent {
     }
 }
 
+/// The ConfigMap from which an istiod has its mesh configuration.
+fn mesh_map<'i>(
+    inventory: &'i Inventory,
+    namespace: &str,
+    revision: &str,
+) -> Option<&'i Object<ConfigMap>> {
+    let maps = &inventory.objects.config_maps;
+    let own = crate::inventory::find(maps, namespace, &format!("istio-{revision}"));
+    match own {
+        // The default revision's map bears no revision.
+        None if revision == "default" => crate::inventory::find(maps, namespace, "istio"),
+        own => own,
+    }
+}
+
+fn gives_hbone(inventory: &Inventory, namespace: &str, revision: &str) -> Option<bool> {
+    let text = mesh_map(inventory, namespace, revision)?.data.get("mesh")?;
+    let config: MeshConfigText = serde_saphyr::from_str(text).ok()?;
+    let metadata = config
+        .default_config
+        .unwrap_or_default()
+        .proxy_metadata
+        .unwrap_or_default();
+    // The injection template compares with this very text.
+    let value = metadata.get("ISTIO_META_ENABLE_HBONE");
+    Some(value.and_then(serde_json::Value::as_str) == Some("true"))
+}
+
 fn mesh_config(inventory: &Inventory, planes: &[ControlPlane]) -> MeshConfig {
     let system = planes
         .first()
@@ -256,9 +319,8 @@ fn mesh_config(inventory: &Inventory, planes: &[ControlPlane]) -> MeshConfig {
     let revision = planes
         .first()
         .map_or("default", |plane| plane.revision.as_str());
-    let maps = &inventory.objects.config_maps;
-    let found = crate::inventory::find(maps, system, &format!("istio-{revision}"))
-        .or_else(|| crate::inventory::find(maps, system, "istio"));
+    let found = mesh_map(inventory, system, revision)
+        .or_else(|| crate::inventory::find(&inventory.objects.config_maps, system, "istio"));
     let mut config = MeshConfig {
         object: found.map(|map| {
             ObjectRef::new(Kind::ConfigMap, &map.metadata.namespace, &map.metadata.name)
