@@ -14,6 +14,7 @@ pub mod page;
 pub mod policy;
 pub mod rollout;
 pub mod traffic;
+pub mod wording;
 pub mod workload;
 
 use std::fmt;

@@ -27,6 +27,9 @@ pub struct VirtualServiceSpec {
     /// Gateways it is bound to; sidecars (`mesh`) when empty.
     #[serde(default, deserialize_with = "null_default")]
     pub gateways: Vec<String>,
+    /// Namespaces whose callers see it; all when empty.
+    #[serde(default, deserialize_with = "null_default")]
+    pub export_to: Vec<String>,
     /// HTTP routes, the first match wins.
     #[serde(default, deserialize_with = "null_default")]
     pub http: Vec<HttpRoute>,
@@ -90,9 +93,21 @@ pub struct HttpRoute {
 /// A TCP or TLS route.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub struct StreamRoute {
+    /// Which connections it is for.
+    #[serde(rename = "match", default, deserialize_with = "null_default")]
+    pub matches: Vec<StreamMatch>,
     /// Where connections go.
     #[serde(default, deserialize_with = "null_default")]
     pub route: Vec<RouteDestination>,
+}
+
+/// Which connections a TCP or TLS route is for.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StreamMatch {
+    /// The names that the client asks for in its TLS handshake.
+    #[serde(default, deserialize_with = "null_default")]
+    pub sni_hosts: Vec<String>,
 }
 
 /// A destination in its wrapper.

@@ -1,0 +1,101 @@
+//! AMB402: a VirtualService and a route of the Gateway API act on one Service. Which of them a
+//! request meets depends on who sends it and by which proxy.
+//!
+//! Source: `pilot/pkg/model/virtualservice.go`, `SelectVirtualServices` (sidecars), and
+//! `pilot/pkg/networking/core/listener_waypoint.go` (waypoints).
+
+use crate::checks::traffic::routed_in;
+use crate::checks::{Area, Check, Id, Meta, Remedy, Severity, Sink, View};
+use crate::kinds::path::field;
+use crate::kinds::traffic::VirtualServiceSpec;
+use crate::kinds::{Kind, KindSet, Name, ObjectRef, Resource};
+use crate::mesh::services::Service;
+use crate::mesh::{self, Mesh};
+
+/// The check.
+pub static CHECK: VirtualServiceBesideRoute = VirtualServiceBesideRoute;
+
+/// The check's type.
+#[derive(Debug)]
+pub struct VirtualServiceBesideRoute;
+
+static META: Meta = Meta {
+    id: Id("AMB402"),
+    slug: "virtual-service-beside-route",
+    area: Area::Traffic,
+    highest: Severity::Blocking,
+    reads: mesh::BACKING
+        .and(mesh::ROUTES)
+        .and(KindSet::of(&[Kind::VirtualService])),
+    needs: &[],
+    since: "0.1.0",
+    page: include_str!("amb402_virtual_service_beside_route.md"),
+};
+
+impl Check for VirtualServiceBesideRoute {
+    fn meta(&self) -> &'static Meta {
+        &META
+    }
+
+    fn run(&self, view: &View<'_>, out: &mut Sink<'_>) {
+        let mesh = view.mesh;
+        for namespace in view.namespaces() {
+            let name = &namespace.name;
+            for routed in routed_in(mesh, name) {
+                let route = routed.route;
+                if route.metadata.namespace != *name {
+                    continue;
+                }
+                for service in routed.services {
+                    if let Some(beside) = beside(mesh, name, &route.spec, service) {
+                        report(name, &route.reference(), &beside, service, out);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A route of the same namespace for the same Service and the same kind of traffic.
+fn beside(
+    mesh: &Mesh,
+    namespace: &Name,
+    spec: &VirtualServiceSpec,
+    service: &Service,
+) -> Option<ObjectRef> {
+    mesh.attached_routes(service)
+        .filter(|route| route.namespace == *namespace)
+        .find(|route| match route.kind {
+            Kind::TCPRoute => !spec.tcp.is_empty(),
+            Kind::TLSRoute => !spec.tls.is_empty(),
+            _ => !spec.http.is_empty(),
+        })
+}
+
+fn report(
+    namespace: &Name,
+    object: &ObjectRef,
+    beside: &ObjectRef,
+    service: &Service,
+    out: &mut Sink<'_>,
+) {
+    let kind = beside.kind;
+    let (route, host) = (beside.short(), service.object.short());
+    out.find(
+        namespace,
+        Severity::Blocking,
+        (object.clone(), field!["spec", "hosts"]),
+        format!(
+            "{route} routes {host} too: sidecars here follow the {kind} alone, sidecars elsewhere the older of the two, and a waypoint applies the {kind}'s rules first and then these",
+        ),
+        Remedy::command(
+            "compare the two, put what is wanted into one of them, and delete the other",
+            format!(
+                "kubectl get virtualservice/{} {}/{} -n {namespace} -o yaml",
+                object.name,
+                kind.written().to_lowercase(),
+                beside.name,
+            ),
+        ),
+    );
+}
