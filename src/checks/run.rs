@@ -109,6 +109,10 @@ impl Verdict {
 pub struct Judgement {
     /// What they found, by check, namespace, object and field.
     pub findings: Vec<Finding>,
+    /// Findings that are left out of the report, each with the reason given.
+    pub ignored: Vec<(String, Finding)>,
+    /// Checks whose findings were to be left out and that have none.
+    pub unused_ignores: Vec<String>,
     /// Those that were not run.
     pub not_run: Vec<NotRun>,
     /// Those that were run.
@@ -120,6 +124,25 @@ pub struct Judgement {
 }
 
 impl Judgement {
+    /// Leaves the findings of these checks out, each with the reason given. It changes what is
+    /// reported, and nothing else: no gate of a move is opened by it.
+    pub fn ignore(&mut self, ignore: &[(String, String)]) {
+        for (id, reason) in ignore {
+            let (left_out, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut self.findings)
+                .into_iter()
+                .partition(|finding| finding.check.0 == id);
+            self.findings = kept;
+            if left_out.is_empty() {
+                self.unused_ignores.push(id.clone());
+            }
+            self.ignored.extend(
+                left_out
+                    .into_iter()
+                    .map(|finding| (reason.clone(), finding)),
+            );
+        }
+    }
+
     /// The verdict for a namespace, derived from nothing but this.
     pub fn verdict(&self, namespace: &str) -> Verdict {
         let heaviest = self

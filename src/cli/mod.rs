@@ -1,3 +1,109 @@
-//! The command line.
+//! The command line: flags, one file a command, and what joins them.
 
+mod check;
+mod cluster;
 pub mod connection;
+mod explain;
+mod input;
+mod output;
+mod scope;
+mod status;
+mod version;
+mod waypoint;
+
+use std::ffi::OsString;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::ui::Ui;
+
+use connection::KubeArgs;
+use output::OutputArgs;
+
+/// Take namespaces from Istio's sidecar mode to ambient mode
+///
+/// Reads only: nothing in the cluster is changed by the commands of this release.
+#[derive(Debug, Parser)]
+#[command(
+    name = "kubectl-ambient",
+    bin_name = "kubectl ambient",
+    disable_version_flag = true,
+    disable_help_subcommand = true,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    max_term_width = 100,
+    after_help = AFTER_HELP
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    connection: KubeArgs,
+}
+
+const AFTER_HELP: &str = "\
+Flags stand after the command: kubectl ambient check -n shop
+
+Exit codes: 0 ok, 1 a truthful no, 2 usage, 3 unreachable, 4 forbidden, 5 unreadable input,
+8 undecided, 70 a bug; the same for every -o";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Check(check::CheckArgs),
+    Waypoint(waypoint::WaypointArgs),
+    Status(status::StatusArgs),
+    Explain(explain::ExplainArgs),
+    Version(version::VersionArgs),
+}
+
+/// Runs the command that the arguments name and says how it ended.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help goes to stdout with 0, wrong usage to stderr with 2.
+            let _gone = error.print();
+            return if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Ok
+            };
+        }
+    };
+    let ui = std::sync::Arc::new(Ui::new(cli.output.settings("kubectl ambient")));
+    let context = Context {
+        ui: &ui,
+        output: &cli.output,
+        connection: &cli.connection,
+    };
+    let ended = match &cli.command {
+        Command::Check(args) => check::run(args, &context),
+        Command::Waypoint(args) => waypoint::run(args, &context),
+        Command::Status(args) => status::run(args, &context),
+        Command::Explain(args) => explain::run(args, &context),
+        Command::Version(args) => version::run(args, &context),
+    };
+    ended.unwrap_or_else(|error| {
+        ui.error(&error);
+        error.exit
+    })
+}
+
+/// What every command has at hand.
+struct Context<'a> {
+    ui: &'a std::sync::Arc<Ui>,
+    output: &'a OutputArgs,
+    connection: &'a KubeArgs,
+}
+
+impl Context<'_> {
+    /// Writes a document in the format asked for.
+    fn answer(&self, document: &impl crate::render::Document) -> Result<(), Error> {
+        let text = crate::render::render(document, self.output.format(), &self.ui.style());
+        self.ui.answer(&text)
+    }
+}

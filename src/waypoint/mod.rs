@@ -9,9 +9,23 @@ use std::collections::BTreeSet;
 
 pub use features::{Evidence, Feature};
 
-use crate::kinds::{Name, ObjectRef};
+use crate::kinds::{Kind, KindSet, Name, ObjectRef};
 use crate::mesh::waypoints::{Binding, Traffic};
 use crate::mesh::{Mesh, services::Service};
+
+/// The kinds from which the need is known.
+pub const READS: KindSet = crate::mesh::BACKING
+    .and(crate::mesh::BINDING)
+    .and(crate::mesh::MESH_CONFIG)
+    .and(crate::mesh::ROUTES)
+    .and(KindSet::of(&[
+        Kind::AuthorizationPolicy,
+        Kind::RequestAuthentication,
+        Kind::VirtualService,
+        Kind::DestinationRule,
+        Kind::WasmPlugin,
+        Kind::Telemetry,
+    ]));
 
 /// What one Service needs.
 #[derive(Debug, Clone, PartialEq, Eq)]

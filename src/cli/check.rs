@@ -1,0 +1,157 @@
+//! `check`: is this namespace ready, and what would break?
+
+use clap::{Args, ValueEnum};
+
+use super::Context;
+use super::input::{Loaded, Unnamed, load};
+use super::scope::ScopeArgs;
+use crate::checks::{self, Check, Judgement, Severity, Verdict};
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::kinds::KindSet;
+use crate::report::CheckReport;
+
+/// Judge whether namespaces can move to ambient mode, and what stands in the way
+///
+/// Reads a live cluster or, with -f, manifests. Nothing is changed.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(super) struct CheckArgs {
+    #[command(flatten)]
+    scope: ScopeArgs,
+
+    /// Run only these checks (comma-separated ids or beginnings of ids, e.g. AMB3)
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    checks: Vec<String>,
+
+    /// Leave a check's findings out of the report, with the reason (can be repeated)
+    #[arg(long, value_name = "ID=REASON")]
+    ignore: Vec<String>,
+
+    /// Exit with 1 from findings of this severity on
+    #[arg(long, value_enum, default_value_t, value_name = "SEVERITY")]
+    fail_on: FailOn,
+
+    /// Count checks whose input is absent as not looked at
+    #[arg(long)]
+    strict: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  kubectl ambient check -n shop                  judge a namespace of the cluster
+  kubectl ambient check -A --fail-on change      judge every namespace with sidecars
+  kubectl ambient check -f manifests/ -R         judge a tree of manifests, without a cluster
+  helm template shop | kubectl ambient check -f -";
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum FailOn {
+    #[default]
+    Blocking,
+    Change,
+    Warning,
+    Info,
+    Never,
+}
+
+impl FailOn {
+    const fn severity(self) -> Option<Severity> {
+        match self {
+            Self::Blocking => Some(Severity::Blocking),
+            Self::Change => Some(Severity::Change),
+            Self::Warning => Some(Severity::Warning),
+            Self::Info => Some(Severity::Info),
+            Self::Never => None,
+        }
+    }
+}
+
+pub(super) fn run(args: &CheckArgs, context: &Context<'_>) -> Result<Exit, Error> {
+    let checks = selected(&args.checks)?;
+    let ignore = args
+        .ignore
+        .iter()
+        .map(|text| ignore(text))
+        .collect::<Result<Vec<_>, _>>()?;
+    let reads = checks.iter().fold(crate::waypoint::READS, |all, check| {
+        all.and(check.meta().reads)
+    });
+    let Loaded {
+        mesh,
+        scope,
+        context: named,
+    } = load(&args.scope, reads, Unnamed::Injected, context)?;
+    let mut judgement = checks::judge(&mesh, &scope, &checks, args.strict);
+    judgement.ignore(&ignore);
+    let report = CheckReport::new(&mesh, &scope, &judgement, context.output.header(named));
+    context.answer(&report)?;
+    Ok(exit(&judgement, &scope, args.fail_on))
+}
+
+fn exit(judgement: &Judgement, scope: &checks::Scope, fail_on: FailOn) -> Exit {
+    let failed = fail_on
+        .severity()
+        .is_some_and(|threshold| judgement.findings.iter().any(|f| f.severity >= threshold));
+    let undecided = scope.is_empty()
+        || scope
+            .iter()
+            .any(|namespace| judgement.verdict(namespace) == Verdict::Undecided);
+    if failed {
+        Exit::Negative
+    } else if undecided {
+        Exit::Undecided
+    } else {
+        Exit::Ok
+    }
+}
+
+fn selected(wanted: &[String]) -> Result<Vec<&'static dyn Check>, Error> {
+    if wanted.is_empty() {
+        return Ok(checks::all().collect());
+    }
+    let mut chosen = vec![false; checks::all().count()];
+    for text in wanted {
+        let beginning = text.to_ascii_uppercase();
+        let mut any = false;
+        for (position, check) in checks::all().enumerate() {
+            if check.meta().id.0.starts_with(&beginning) {
+                chosen[position] = true;
+                any = true;
+            }
+        }
+        if !any || beginning.is_empty() {
+            return Err(unknown(text));
+        }
+    }
+    Ok(checks::all()
+        .zip(chosen)
+        .filter(|(_, chosen)| *chosen)
+        .map(|(check, _)| check)
+        .collect())
+}
+
+pub(super) fn unknown(id: &str) -> Error {
+    Error::new(Exit::Usage, format!("there is no check `{id}`"))
+        .hint("`kubectl ambient explain --list` prints all of them")
+}
+
+fn ignore(text: &str) -> Result<(String, String), Error> {
+    let Some((id, reason)) = text
+        .split_once('=')
+        .filter(|(_, reason)| !reason.trim().is_empty())
+    else {
+        return Err(Error::new(
+            Exit::Usage,
+            format!("`--ignore {text}` gives no reason; it is written ID=REASON"),
+        ));
+    };
+    match checks::by_id(id) {
+        Some(check) => Ok((check.meta().id.0.to_owned(), reason.trim().to_owned())),
+        None => Err(unknown(id)),
+    }
+}
+
+/// The kinds that a status or a plan reads beside those of checks.
+pub(super) const STATUS_READS: KindSet = crate::mesh::BACKING
+    .and(crate::mesh::BINDING)
+    .and(crate::mesh::INSTALLATION);

@@ -1,0 +1,125 @@
+//! From the scope's flags to a mesh and the namespaces in question.
+
+use super::Context;
+use super::scope::ScopeArgs;
+use crate::checks::Scope;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::inventory::Inventory;
+use crate::kinds::{KindSet, Name};
+use crate::mesh::Mesh;
+use crate::source;
+
+/// What was read, and what is in question.
+pub(super) struct Loaded {
+    pub mesh: Mesh,
+    pub scope: Scope,
+    /// The kubeconfig's context, for a live cluster.
+    pub context: Option<String>,
+}
+
+/// Which namespaces are meant when none is named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unnamed {
+    /// Those in which something may be injected.
+    Injected,
+    /// All.
+    All,
+}
+
+/// Reads what the flags name. `kinds` are those that the command asks of a cluster.
+pub(super) fn load(
+    args: &ScopeArgs,
+    kinds: KindSet,
+    unnamed: Unnamed,
+    context: &Context<'_>,
+) -> Result<Loaded, Error> {
+    if args.filename.is_empty() {
+        return live(args, kinds, unnamed, context);
+    }
+    if args.overlay {
+        return overlay(args, kinds, unnamed, context);
+    }
+    let default_namespace = args.namespace.first().map_or("default", String::as_str);
+    let inventory = files(args, default_namespace)?;
+    let mesh = Mesh::new(inventory);
+    let scope = of_files(args, &mesh, unnamed)?;
+    Ok(Loaded {
+        mesh,
+        scope,
+        context: None,
+    })
+}
+
+fn files(args: &ScopeArgs, default_namespace: &str) -> Result<Inventory, Error> {
+    source::manifests::read(
+        &args.filename,
+        args.recursive,
+        default_namespace,
+        std::io::stdin(),
+    )
+}
+
+fn of_files(args: &ScopeArgs, mesh: &Mesh, unnamed: Unnamed) -> Result<Scope, Error> {
+    for name in &args.namespace {
+        if mesh.namespace(name).is_none() {
+            return Err(Error::new(
+                Exit::Data,
+                format!("cannot judge namespace {name}: the manifests hold nothing in it"),
+            )
+            .hint("without -n, every namespace in the files is judged"));
+        }
+    }
+    Ok(if !args.namespace.is_empty() {
+        Scope::of(args.namespace.iter().map(|name| Name::from(name.as_str())))
+    } else if args.all_namespaces || unnamed == Unnamed::All {
+        Scope::of(mesh.namespaces().map(|namespace| namespace.name.clone()))
+    } else {
+        Scope::injected(mesh)
+    })
+}
+
+fn live(
+    args: &ScopeArgs,
+    kinds: KindSet,
+    unnamed: Unnamed,
+    context: &Context<'_>,
+) -> Result<Loaded, Error> {
+    let read = super::cluster::read(args, kinds, context)?;
+    let mesh = Mesh::new(read.inventory);
+    let scope = if args.all_namespaces && unnamed == Unnamed::Injected {
+        Scope::injected(&mesh)
+    } else {
+        Scope::of(read.namespaces)
+    };
+    Ok(Loaded {
+        mesh,
+        scope,
+        context: read.context,
+    })
+}
+
+fn overlay(
+    args: &ScopeArgs,
+    kinds: KindSet,
+    unnamed: Unnamed,
+    context: &Context<'_>,
+) -> Result<Loaded, Error> {
+    let read = super::cluster::read(args, kinds, context)?;
+    let default_namespace = read
+        .namespaces
+        .first()
+        .map_or_else(|| "default".to_owned(), ToString::to_string);
+    let inventory = files(args, &default_namespace)?;
+    let mesh = Mesh::new(inventory);
+    let scope = if args.all_namespaces && unnamed == Unnamed::Injected {
+        Scope::injected(&mesh)
+    } else {
+        Scope::of(read.namespaces)
+    };
+    Ok(Loaded {
+        mesh,
+        scope,
+        context: read.context,
+    })
+}

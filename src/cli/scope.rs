@@ -1,0 +1,34 @@
+//! Flags that say what is looked at.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// Flags that say what is looked at.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Scope")]
+pub(super) struct ScopeArgs {
+    /// Namespace to look at (can be repeated); by default the context's, with -f all in the files but those known not to inject
+    #[arg(short, long, value_name = "NAMESPACE", value_delimiter = ',')]
+    pub namespace: Vec<String>,
+
+    /// Look at every namespace
+    #[arg(short = 'A', long, conflicts_with = "namespace")]
+    pub all_namespaces: bool,
+
+    /// Look at the namespaces with these labels
+    #[arg(short = 'l', long, value_name = "SELECTOR", conflicts_with_all = ["namespace", "all_namespaces", "filename"])]
+    pub selector: Option<String>,
+
+    /// File, folder or - for standard input, instead of a cluster (can be repeated)
+    #[arg(short, long = "filename", value_name = "FILE", visible_alias = "file")]
+    pub filename: Vec<PathBuf>,
+
+    /// Read folders with all their folders
+    #[arg(short = 'R', long, requires = "filename")]
+    pub recursive: bool,
+
+    /// Judge the files on top of what the cluster holds
+    #[arg(long, requires = "filename")]
+    pub overlay: bool,
+}

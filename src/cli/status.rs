@@ -1,0 +1,33 @@
+//! `status`: which data plane each namespace is in.
+
+use clap::Args;
+
+use super::Context;
+use super::input::{Loaded, Unnamed, load};
+use super::scope::ScopeArgs;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::report::StatusReport;
+
+/// Show which data plane namespaces are in: pods, sidecars, ambient pods, waypoints
+#[derive(Debug, Args)]
+pub(super) struct StatusArgs {
+    #[command(flatten)]
+    scope: ScopeArgs,
+}
+
+pub(super) fn run(args: &StatusArgs, context: &Context<'_>) -> Result<Exit, Error> {
+    let reads = super::check::STATUS_READS;
+    let Loaded {
+        mesh,
+        scope,
+        context: named,
+    } = load(&args.scope, reads, Unnamed::All, context)?;
+    let report = StatusReport::new(&mesh, &scope, context.output.header(named));
+    context.answer(&report)?;
+    Ok(if report.unread.is_empty() {
+        Exit::Ok
+    } else {
+        Exit::Undecided
+    })
+}

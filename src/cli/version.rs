@@ -1,0 +1,25 @@
+//! `version`: of this program, of the API server and of Istio.
+
+use clap::Args;
+
+use super::Context;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::report::VersionReport;
+
+/// Print the versions of this program, the API server and Istio
+#[derive(Debug, Args)]
+pub(super) struct VersionArgs {
+    /// Print this program's version only; no cluster is asked
+    #[arg(long)]
+    client: bool,
+}
+
+pub(super) fn run(args: &VersionArgs, context: &Context<'_>) -> Result<Exit, Error> {
+    let client_version = env!("CARGO_PKG_VERSION");
+    if args.client {
+        context.answer(&VersionReport::new(client_version, None, None))?;
+        return Ok(Exit::Ok);
+    }
+    Err(Error::new(Exit::Unreachable, "cannot read a cluster yet"))
+}

@@ -1,0 +1,104 @@
+//! Rendering: a document becomes text. One format a file; nothing here knows where the text goes.
+
+mod check_screen;
+mod explain_screen;
+mod json;
+mod name;
+mod status_screen;
+mod text;
+mod version_screen;
+mod waypoint_screen;
+mod yaml;
+
+use serde::Serialize;
+
+pub use explain_screen::{explain, list};
+pub use text::Style;
+
+use crate::report::{CheckReport, StatusReport, VersionReport, WaypointPlanReport};
+
+/// An output format.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Format {
+    /// A screen for people.
+    #[default]
+    Table,
+    /// The same with more columns.
+    Wide,
+    /// The document as JSON.
+    Json,
+    /// The document as YAML.
+    Yaml,
+    /// `kind/name` of what it is about, a line each.
+    Name,
+}
+
+/// A document that every format can show.
+pub trait Document: Serialize {
+    /// The screen for people.
+    fn screen(&self, style: &Style, wide: bool) -> String;
+
+    /// What it is about, as `kind/name`.
+    fn names(&self) -> Vec<String>;
+}
+
+/// The text of a document in a format.
+pub fn render(document: &impl Document, format: Format, style: &Style) -> String {
+    match format {
+        Format::Table => document.screen(style, false),
+        Format::Wide => document.screen(style, true),
+        Format::Json => json::render(document),
+        Format::Yaml => yaml::render(document),
+        Format::Name => name::render(document),
+    }
+}
+
+impl Document for CheckReport {
+    fn screen(&self, style: &Style, wide: bool) -> String {
+        check_screen::render(self, style, wide)
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.namespaces
+            .iter()
+            .map(|entry| format!("namespace/{}", entry.name))
+            .collect()
+    }
+}
+
+impl Document for WaypointPlanReport {
+    fn screen(&self, style: &Style, wide: bool) -> String {
+        waypoint_screen::render(self, style, wide)
+    }
+
+    fn names(&self) -> Vec<String> {
+        let needing = self.namespaces.iter().flat_map(|entry| &entry.services);
+        needing
+            .filter(|service| service.needs_waypoint)
+            .map(|service| format!("service/{}", service.name))
+            .collect()
+    }
+}
+
+impl Document for StatusReport {
+    fn screen(&self, style: &Style, wide: bool) -> String {
+        status_screen::render(self, style, wide)
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.namespaces
+            .iter()
+            .map(|entry| format!("namespace/{}", entry.name))
+            .collect()
+    }
+}
+
+impl Document for VersionReport {
+    fn screen(&self, style: &Style, _wide: bool) -> String {
+        version_screen::render(self, style)
+    }
+
+    fn names(&self) -> Vec<String> {
+        vec![format!("client/{}", self.client_version)]
+    }
+}

@@ -1,0 +1,44 @@
+//! Stable documents: what programs parse and what people's screens are rendered from.
+//!
+//! Their content is sorted, and equal input gives equal bytes. What differs from run to run stands in
+//! the header only.
+
+mod check;
+mod status;
+mod version;
+mod waypoint_plan;
+
+use serde::Serialize;
+
+pub use check::{
+    CheckReport, FindingEntry, IgnoredEntry, NamespaceEntry, NotRunEntry, NotRunKind, RemedyEntry,
+    UnreadEntry, WaypointSummary,
+};
+pub use status::{StatusEntry, StatusReport};
+pub use version::{ControlPlaneEntry, VersionReport};
+pub use waypoint_plan::{EvidenceEntry, PlanEntry, ServiceEntry, WaypointPlanReport};
+
+use crate::mesh::Mesh;
+
+/// The `apiVersion` of every document.
+pub const API_VERSION: &str = "kubectl-ambient/v1alpha1";
+
+/// What differs from run to run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Header {
+    /// When it was made, RFC 3339.
+    pub generated_at: String,
+    /// The version of this program.
+    pub client_version: &'static str,
+    /// The kubeconfig's context, for a live cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub context: Option<String>,
+}
+
+/// The version of Istio that a mesh runs, as far as its istiods tell.
+pub fn istio_version(mesh: &Mesh) -> Option<String> {
+    mesh.installation()
+        .oldest_version()
+        .map(|version| version.to_string())
+}
