@@ -14,6 +14,7 @@ pub(super) struct Read {
     pub context: Option<String>,
 }
 
-pub(super) fn read(_: &ScopeArgs, _: KindSet, _: &Context<'_>) -> Result<Read, Error> {
+pub(super) fn read(_: &ScopeArgs, _: KindSet, context: &Context<'_>) -> Result<Read, Error> {
+    let _options = crate::client::ConnectOptions::from(context.connection);
     Err(Error::new(Exit::Unreachable, "cannot read a cluster yet"))
 }

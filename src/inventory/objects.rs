@@ -29,9 +29,9 @@ macro_rules! define_objects {
                 }
             }
 
-            /// Sorts every list and reports objects that were given more than once: the name, and
-            /// where the ones that do not count stand. The last one given counts.
-            pub(super) fn settle(&mut self, again: &mut dyn FnMut(ObjectRef, &Origin, &Origin)) {
+            /// Sorts every list. An object that was given more than once, and not each time the
+            /// same, is reported with all its places; the last one given counts.
+            pub(super) fn settle(&mut self, again: &mut dyn FnMut(ObjectRef, &[Origin])) {
                 $(settle(&mut self.$field, again);)+
             }
 
@@ -156,27 +156,25 @@ fn key<T: Resource>(object: &Object<T>) -> (&Name, &Name) {
     (&meta.namespace, &meta.name)
 }
 
-fn settle<T: Resource>(
-    list: &mut Vec<Object<T>>,
-    again: &mut dyn FnMut(ObjectRef, &Origin, &Origin),
-) {
+fn settle<T: Resource>(list: &mut Vec<Object<T>>, again: &mut dyn FnMut(ObjectRef, &[Origin])) {
     list.sort_by(|a, b| key(a).cmp(&key(b)));
-    let mut kept: Vec<Object<T>> = Vec::with_capacity(list.len());
-    for object in list.drain(..) {
-        match kept.last_mut() {
-            Some(last) if key(last) == key(&object) => {
-                if last.whole.is_none() || last.whole != object.whole {
-                    let meta = object.value.meta();
-                    let name = ObjectRef::new(T::KIND, &meta.namespace, &meta.name);
-                    again(name, &last.origin, &object.origin);
-                }
-                *last = object;
-            }
-            _ => kept.push(object),
+    for group in list
+        .chunk_by(|a, b| key(a) == key(b))
+        .filter(|group| group.len() > 1)
+    {
+        let same = group
+            .iter()
+            .all(|o| o.whole.is_some() && o.whole == group[0].whole);
+        if !same {
+            let origins: Vec<Origin> = group.iter().map(|object| object.origin.clone()).collect();
+            again(group[0].value.reference(), &origins);
         }
     }
-    kept.shrink_to_fit();
-    *list = kept;
+    // Of equal neighbours the last stays.
+    list.reverse();
+    list.dedup_by(|a, b| key(a) == key(b));
+    list.reverse();
+    list.shrink_to_fit();
 }
 
 fn underlay<T: Resource>(list: &mut Vec<Object<T>>, base: Vec<Object<T>>) {
