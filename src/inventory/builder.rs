@@ -160,23 +160,25 @@ impl InventoryBuilder {
         let mut unread = Vec::new();
         self.inventory
             .objects
-            .settle(&mut |name: ObjectRef, earlier, later| {
+            .settle(&mut |name: ObjectRef, origins| {
                 let place = |origin: &Origin| match origin {
                     Origin::Live => None,
                     Origin::File { file, range } => files.get(file.0 as usize).map(|file| {
-                        let (line, column) = text::locate(
-                            &file.text,
-                            range.clone(),
-                            &crate::kinds::FieldPath::root(),
-                        );
+                        let root = crate::kinds::FieldPath::root();
+                        let (line, column) = text::locate(&file.text, range.clone(), &root);
                         Place::new(&file.name, line, column)
                     }),
                 };
-                let counts = place(later).map_or_else(String::new, |place| format!(" at {place}"));
+                let times = match origins.len() {
+                    2 => "twice".to_owned(),
+                    times => format!("{times} times"),
+                };
+                let counts = origins.last().and_then(place);
+                let which = counts.map_or_else(String::new, |place| format!(" at {place}"));
                 unread.push(Unread {
                     subject: Subject::Object(name),
-                    reason: format!("is given more than once; only the one{counts} was judged"),
-                    place: place(earlier),
+                    reason: format!("is given {times}; only the last one{which} was judged"),
+                    place: origins.first().and_then(place),
                 });
             });
         self.inventory.unread.append(&mut unread);

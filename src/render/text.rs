@@ -149,7 +149,8 @@ pub(super) fn unread(style: &Style, entries: &[crate::report::UnreadEntry]) -> S
         return String::new();
     }
     let mut out = format!("\n{}\n", style.paint(Tone::Strong, "could not be read"));
-    for entry in entries {
+    const SHOWN: usize = 20;
+    for entry in entries.iter().take(SHOWN) {
         let what = entry.place.as_ref().map_or_else(
             || entry.what.clone(),
             |place| {
@@ -161,6 +162,9 @@ pub(super) fn unread(style: &Style, entries: &[crate::report::UnreadEntry]) -> S
             },
         );
         out.push_str(&style.hang("  - ", 4, &format!("{what}: {}", entry.reason)));
+    }
+    if let Some(more) = entries.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+        put!(out, "    and {more} more; -o json has all of them\n");
     }
     out
 }
