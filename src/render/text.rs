@@ -143,13 +143,15 @@ pub(super) fn plural(count: usize, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
+/// How many things that could not be read a screen shows.
+const SHOWN: usize = 20;
+
 /// What could not be read, a line each, for the end of a screen.
 pub(super) fn unread(style: &Style, entries: &[crate::report::UnreadEntry]) -> String {
     if entries.is_empty() {
         return String::new();
     }
     let mut out = format!("\n{}\n", style.paint(Tone::Strong, "could not be read"));
-    const SHOWN: usize = 20;
     for entry in entries.iter().take(SHOWN) {
         let what = entry.place.as_ref().map_or_else(
             || entry.what.clone(),
