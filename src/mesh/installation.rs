@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::Deserialize;
 
+use super::cni::CniConfig;
 use super::injection::REVISION_LABEL;
 use crate::inventory::{Inventory, Object};
 use crate::kinds::installation::ConfigMap;
@@ -181,6 +182,8 @@ pub struct Installation {
     pub ztunnels: Vec<NodeAgent>,
     /// Its CNI DaemonSets.
     pub cni: Vec<NodeAgent>,
+    /// What the CNI agent was told; `None` when there is no agent or its ConfigMap was not read.
+    pub cni_config: Option<CniConfig>,
     /// The configuration of the default revision.
     pub config: MeshConfig,
 }
@@ -203,9 +206,13 @@ impl Installation {
                 .collect()
         };
         let config = mesh_config(inventory, &control_planes);
+        let cni: Vec<NodeAgent> = agents(|labels| labels.has("k8s-app", "istio-cni-node"));
         Self {
+            cni_config: cni
+                .first()
+                .and_then(|agent| super::cni::config(inventory, &agent.object)),
+            cni,
             ztunnels: agents(|labels| labels.has("app", "ztunnel")),
-            cni: agents(|labels| labels.has("k8s-app", "istio-cni-node")),
             control_planes,
             config,
         }

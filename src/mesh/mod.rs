@@ -4,6 +4,7 @@
 //! notes the kinds it was derived from ([`Mesh::touched`]), so that a check's declaration of what it
 //! reads can be held against what it does.
 
+pub mod cni;
 pub mod hosts;
 pub mod injection;
 pub mod installation;

@@ -82,7 +82,7 @@ fn istiod(view: &View<'_>, revisions: &Revisions<'_>, plane: &ControlPlane, out:
                 Severity::Warning,
                 at,
                 format!(
-                    "istiod is {version}; the Istio project no longer repaired {} when this program was built (the oldest supported release was {})",
+                    "istiod is {version}, and {} gets no more security fixes from the Istio project (the oldest supported release was {} when this program was built)",
                     version.minor_text(),
                     OLDEST_SUPPORTED.minor_text()
                 ),

@@ -3,7 +3,7 @@
 //! Sources: istio/istio `pilot/pkg/features/ambient.go` (`PILOT_ENABLE_AMBIENT`, off by default) and
 //! `manifests/helm-profiles/ambient.yaml`, which sets it.
 
-use super::{Concerned, Revisions, concerned, variable};
+use super::{Concerned, Revisions, chart_version, concerned, variable};
 use crate::checks::{Area, Check, Id, Meta, Remedy, Severity, Sink, View};
 use crate::inventory::Input;
 use crate::kinds::installation::MutatingWebhookConfiguration;
@@ -149,10 +149,7 @@ fn turn_on(view: &View<'_>, plane: &ControlPlane) -> Remedy {
             by.name()
         )),
         (_, Some(release)) => {
-            let version = plane
-                .version
-                .map(|version| format!(" --version {version}"))
-                .unwrap_or_default();
+            let version = chart_version(plane.version);
             Remedy::command(
                 "turn ambient mode on with the chart's profile, at the release that runs",
                 format!(

@@ -11,11 +11,13 @@ use crate::kinds::workload::Deployment;
 use crate::kinds::{FieldPath, Name};
 use crate::mesh::Mesh;
 use crate::mesh::injection::{NamespaceInjection, REVISION_LABEL};
-use crate::mesh::installation::ControlPlane;
+use crate::mesh::installation::{ControlPlane, Version};
 
 checks! {
     amb101_istio_release,
     amb102_istiod_without_ambient,
+    amb103_node_agent_not_ready,
+    amb104_cni_without_ambient,
 }
 
 /// Which revision stands behind the names by which namespaces ask for injection.
@@ -115,4 +117,9 @@ pub fn variable(mesh: &Mesh, plane: &ControlPlane, name: &str) -> FieldPath {
         Some(position) => env.then(position).then("value"),
         None => env,
     }
+}
+
+/// Helm's flag for the chart of a release; nothing when the release is not known.
+pub fn chart_version(version: Option<Version>) -> String {
+    version.map_or_else(String::new, |version| format!(" --version {version}"))
 }
