@@ -11,8 +11,9 @@ use super::{Failure, Sink, problem, yaml};
 pub(super) fn read(start: usize, sink: &mut Sink<'_, '_>) {
     let text = sink.text;
     let mut at = start;
+    let json = json::may_start(&text[at..]);
     // Most JSON files hold nothing else, and looking for `---` in them would cost a pass.
-    if json::may_start(&text[at..]) {
+    if json {
         match json::stream(at..text.len(), sink) {
             End::Done => return,
             End::Rest(rest) => at = rest,
@@ -20,7 +21,12 @@ pub(super) fn read(start: usize, sink: &mut Sink<'_, '_>) {
         }
     }
     for range in Documents::new(text, at) {
-        document(range, sink);
+        let goes_on = range.start == at && !starts_with_marker(&text[at..], "---");
+        if json && goes_on {
+            json_document(range, sink);
+        } else {
+            document(range, sink);
+        }
     }
 }
 

@@ -303,6 +303,9 @@ fn offset(text: &str, error: &serde_json::Error) -> usize {
 }
 
 fn message(error: &serde_json::Error) -> String {
+    if error.is_eof() {
+        return "it ends too early".to_owned();
+    }
     let message = error.to_string();
     match message.rsplit_once(" at line ") {
         Some((what, _)) => what.to_owned(),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use granit_parser::{Event, Options, Parser};
+use granit_parser::{Event, Options, Parser, ScalarStyle};
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -115,9 +115,11 @@ impl Wanted<'_> {
 
 /// Looks in YAML, as far as it can be parsed.
 fn in_yaml(text: &str, start: usize, end: usize, path: &FieldPath) -> Option<usize> {
-    let line = text[..start].rfind('\n').map_or(0, |line_end| line_end + 1);
-    let indent = start - line;
     // An item of a list begins in the middle of a line, and its other lines are indented as deep.
+    // In flow style no line is indented in any particular way.
+    let line = text[..start].rfind('\n').map_or(0, |line_end| line_end + 1);
+    let flow = text[start..end].starts_with(['{', '[']);
+    let indent = if flow { 0 } else { start - line };
     let padded;
     let object = if indent == 0 {
         &text[start..end]
@@ -137,13 +139,26 @@ fn in_yaml(text: &str, start: usize, end: usize, path: &FieldPath) -> Option<usi
     };
     for event in Parser::new_from_str_with_options(object, options) {
         let Ok((event, span)) = event else { break };
-        let at = span.byte_range().map_or(0, |range| range.start);
+        let mut at = span.byte_range().map_or(0, |range| range.start);
+        if let Event::Scalar(_, ScalarStyle::Literal | ScalarStyle::Folded, ..) = event {
+            at = block_header(object, at);
+        }
         if search.event(&event, at) {
             break;
         }
     }
     let place = search.place?;
     Some((start + place).saturating_sub(indent))
+}
+
+/// Where the `|` or `>` stands of a block of text whose first line begins at `content`.
+fn block_header(object: &str, content: usize) -> usize {
+    let line = object[..content].rfind('\n').unwrap_or_default();
+    let before = object[..line].trim_end();
+    let header = before.rfind('\n').map_or(0, |line_end| line_end + 1);
+    before[header..]
+        .find(['|', '>'])
+        .map_or(content, |at| header + at)
 }
 
 /// A walk along a path through the events of a YAML parser.

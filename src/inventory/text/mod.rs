@@ -6,12 +6,14 @@
 mod documents;
 mod head;
 mod json;
+mod keys;
 mod locate;
 mod position;
 mod problem;
 mod scalar;
 #[cfg(test)]
 mod tests;
+mod written;
 mod yaml;
 
 use std::borrow::Cow;
@@ -92,6 +94,7 @@ pub fn each<'t>(text: &'t str, take: &mut dyn FnMut(Found<'t>)) {
         text,
         position: Position::default(),
         expansion: ALIASES_AT_LEAST + 2 * text.len(),
+        template: false,
         take,
     };
     let start = text.len() - text.trim_start_matches('\u{feff}').len();
@@ -108,6 +111,8 @@ struct Sink<'t, 's> {
     position: Position,
     /// Bytes that aliases may still add.
     expansion: usize,
+    /// Whether the text was called a template.
+    template: bool,
     take: &'s mut dyn FnMut(Found<'t>),
 }
 

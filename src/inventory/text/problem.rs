@@ -2,17 +2,22 @@
 
 use std::ops::Range;
 
-use granit_parser::ErrorKind;
+use granit_parser::{ErrorKind, ScanError};
 
 use super::{Failure, Sink};
 
 const TEMPLATE: &str = "looks like a Helm template; render it first: \
                         `helm template … | kubectl ambient check -f -`";
 
-/// Reports why a document could not be read. A template says so instead of where it is not YAML.
+/// Reports why a document could not be read. A template says so instead of where it is not YAML,
+/// and says it once; what follows in the same text is not worth a word of its own.
 pub(super) fn report(range: &Range<usize>, failure: Failure, sink: &mut Sink<'_, '_>) {
     match template(&sink.text[range.clone()]) {
-        Some(offset) => sink.problem(range.start + offset, TEMPLATE),
+        Some(_) if sink.template => {}
+        Some(offset) => {
+            sink.template = true;
+            sink.problem(range.start + offset, TEMPLATE);
+        }
         None => sink.problem(failure.offset, failure.message),
     }
 }
@@ -35,12 +40,43 @@ fn template(text: &str) -> Option<usize> {
     None
 }
 
-/// What the YAML parser complains about, in words for people.
-pub(super) fn yaml_message(kind: &ErrorKind) -> String {
+/// What the YAML parser complains about, and where in the text it read.
+pub(super) fn yaml_failure(text: &str, error: &ScanError) -> Failure {
+    let offset = error.marker().byte_offset().unwrap_or_default();
+    let kind = error.kind();
+    // A tab that would indent a line is noticed at the end of the value before it.
+    let offset = if *kind == ErrorKind::TabInPlainScalar {
+        tab(text, offset).unwrap_or(offset)
+    } else {
+        offset
+    };
+    Failure {
+        offset,
+        message: yaml_message(kind),
+    }
+}
+
+/// The first tab in the indentation of a line after `from`.
+fn tab(text: &str, from: usize) -> Option<usize> {
+    let mut start = from;
+    for line in text.get(from..)?.split_inclusive('\n') {
+        let indentation = &line[..line.len() - line.trim_start_matches([' ', '\t']).len()];
+        if start > from
+            && let Some(at) = indentation.find('\t')
+        {
+            return Some(start + at);
+        }
+        start += line.len();
+    }
+    None
+}
+
+fn yaml_message(kind: &ErrorKind) -> String {
     let what = match kind {
         ErrorKind::TabNotAllowed
         | ErrorKind::TabInBlockIndentation
         | ErrorKind::TabInIndentation
+        | ErrorKind::TabInPlainScalar
         | ErrorKind::TabAtBlockScalarStart => "a tab is used as indentation".to_owned(),
         ErrorKind::RecursionLimitExceeded => "it is nested too deeply".to_owned(),
         ErrorKind::UnknownAnchor => "an alias has no anchor before it".to_owned(),

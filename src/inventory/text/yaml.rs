@@ -1,13 +1,15 @@
 //! YAML written as JSON in one pass over the parser's events, without a tree in between.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ops::Range;
 
 use granit_parser::{Event, Options, Parser, ScalarStyle, Span, StructureStyle, Tag};
 
 use super::head::{self, Field, Head, List};
+use super::keys::Keys;
 use super::scalar::{self, Scalar};
+use super::written::{push_number, push_string};
 use super::{Failure, Sink, json, problem};
 
 /// Reads one document; `range` is where it stands in the text.
@@ -17,9 +19,10 @@ pub(super) fn document(range: Range<usize>, sink: &mut Sink<'_, '_>) -> Result<(
     let mut options = Options::default();
     options.set_emit_comments(false);
     for event in Parser::new_from_str_with_options(text, options) {
-        let (event, span) = event.map_err(|error| Failure {
-            offset: range.start + error.marker().byte_offset().unwrap_or_default(),
-            message: problem::yaml_message(error.kind()),
+        let (event, span) = event.map_err(|error| {
+            let mut failure = problem::yaml_failure(text, &error);
+            failure.offset += range.start;
+            failure
         })?;
         writer.event(event, &span, sink)?;
     }
@@ -48,42 +51,6 @@ enum Content {
         /// The JSON of what is merged in.
         merges: Vec<String>,
     },
-}
-
-/// The keys of a mapping, to find one that is given twice.
-#[derive(Default)]
-struct Keys {
-    /// Where each stands in the JSON, with its quotes.
-    written: Vec<Range<usize>>,
-    /// The same keys, once there are too many to compare one by one.
-    index: HashSet<Box<str>>,
-}
-
-/// More keys than this are looked up instead of compared.
-const FEW_KEYS: usize = 24;
-
-impl Keys {
-    fn contains(&self, json: &str, key: &str) -> bool {
-        if self.written.len() <= FEW_KEYS {
-            self.written.iter().any(|range| &json[range.clone()] == key)
-        } else {
-            self.index.contains(key)
-        }
-    }
-
-    fn add(&mut self, json: &str, range: Range<usize>) {
-        self.written.push(range);
-        if self.written.len() > FEW_KEYS {
-            let first = if self.index.is_empty() {
-                0
-            } else {
-                self.written.len() - 1
-            };
-            for range in &self.written[first..] {
-                self.index.insert(Box::from(&json[range.clone()]));
-            }
-        }
-    }
 }
 
 /// What is known of the object at the root of a document.
@@ -361,11 +328,9 @@ impl<'t> Writer<'t> {
             Scalar::Bool(false) => self.json.push_str("false"),
             Scalar::Int(value) => self.json.push_str(&value.to_string()),
             Scalar::Large(value) => self.json.push_str(&value.to_string()),
-            Scalar::Float(value) => match serde_json::Number::from_f64(value) {
-                Some(number) => self.json.push_str(&number.to_string()),
-                // JSON has no infinity; a field that wants a number complains about the string.
-                None => push_string(&mut self.json, text),
-            },
+            // JSON has no infinity; a field that wants a number complains about the string.
+            Scalar::Float(value) if !value.is_finite() => push_string(&mut self.json, text),
+            Scalar::Float(value) => push_number(&mut self.json, value),
             Scalar::Text => push_string(&mut self.json, text),
         }
     }
@@ -549,33 +514,4 @@ fn spend(sink: &mut Sink<'_, '_>, bytes: usize) -> Result<(), &'static str> {
         .checked_sub(bytes)
         .ok_or("its aliases multiply it beyond measure")?;
     Ok(())
-}
-
-/// Writes a JSON string.
-fn push_string(json: &mut String, text: &str) {
-    json.push('"');
-    let mut plain = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        let escape = match byte {
-            b'"' => "\\\"",
-            b'\\' => "\\\\",
-            b'\n' => "\\n",
-            b'\r' => "\\r",
-            b'\t' => "\\t",
-            0..0x20 => {
-                json.push_str(&text[plain..at]);
-                json.push_str("\\u00");
-                json.push(if byte < 16 { '0' } else { '1' });
-                json.extend(char::from_digit(u32::from(byte % 16), 16));
-                plain = at + 1;
-                continue;
-            }
-            _ => continue,
-        };
-        json.push_str(&text[plain..at]);
-        json.push_str(escape);
-        plain = at + 1;
-    }
-    json.push_str(&text[plain..]);
-    json.push('"');
 }
