@@ -25,7 +25,8 @@ fuzz_target!(|input: &str| {
     }
     let mut builder = InventoryBuilder::new(Input::Manifests, "default");
     let summary = builder.file("fuzz.yaml", input.to_owned());
-    assert_eq!(summary.unread.is_some(), !builder.finish().unread.is_empty());
+    let inventory = builder.finish();
+    assert!(summary.unread.is_none() || !inventory.unread.is_empty());
 });
 
 /// The first few fields of a value, a few levels down.

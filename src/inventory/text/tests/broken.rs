@@ -1,9 +1,11 @@
 //! Texts with something wrong, and the words and the place for it.
 
+use std::fmt::Write as _;
+
 use super::{a, b, check, found};
 
 #[test]
-fn what_is_wrong_is_said_with_its_place() {
+fn broken_yaml_is_said_with_its_place() {
     for (text, problem) in [
         (
             "apiVersion: v1\nkind: A\n  spec: 1\n",
@@ -65,6 +67,14 @@ fn what_is_wrong_is_said_with_its_place() {
             "kind: A\n<<: 1\n",
             "3:1: invalid YAML: `<<` takes a mapping or a list of mappings",
         ),
+    ] {
+        check(text, &[&format!("problem {problem}")]);
+    }
+}
+
+#[test]
+fn documents_that_are_no_objects_are_told_apart() {
+    for (text, problem) in [
         ("just words\n", "1:1: is a single value, not an object"),
         (
             "# nothing\n--- 17\n",
@@ -240,7 +250,7 @@ fn alias_bombs_end_early() {
     let mut text = "apiVersion: v1\nkind: A\nl0: &l0 [lol]\n".to_owned();
     for level in 1..30 {
         let below = format!("*l{}, ", level - 1).repeat(10);
-        text += &format!("l{level}: &l{level} [{below}]\n");
+        writeln!(text, "l{level}: &l{level} [{below}]").unwrap();
     }
     let lines = found(&text);
     assert_eq!(lines.len(), 1);
@@ -249,10 +259,12 @@ fn alias_bombs_end_early() {
 
     let mut text = "apiVersion: v1\nkind: A\nl0: &l0 {a: {b: c}}\n".to_owned();
     for level in 1..2000 {
-        text += &format!(
-            "l{level}: &l{level} {{<<: *l{}, k{level}: {{<<: *l{0}}}}}\n",
+        writeln!(
+            text,
+            "l{level}: &l{level} {{<<: *l{}, k{level}: {{<<: *l{0}}}}}",
             level - 1
-        );
+        )
+        .unwrap();
     }
     assert!(found(&text)[0].ends_with(end));
 }
@@ -279,7 +291,6 @@ fn depth_has_an_end() {
 /// Keys are compared in less than quadratic time.
 #[test]
 fn a_mapping_may_be_large() {
-    use std::fmt::Write as _;
     let mut text = "apiVersion: v1\nkind: A\ndata:\n".to_owned();
     for key in 0..50_000 {
         writeln!(text, "  k{key}: v").unwrap();

@@ -178,7 +178,7 @@ proptest! {
         for object in &objects {
             let mut yaml = Yaml::default();
             yaml.block(object, 0, &mut Vec::new());
-            text += &format!("---\n{}", yaml.text);
+            write!(text, "---\n{}", yaml.text).unwrap();
         }
         if crlf {
             text = text.replace('\n', "\r\n");
