@@ -292,3 +292,6 @@ fn is_hidden(path: &Path) -> bool {
     path.file_name()
         .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
 }
+
+#[cfg(test)]
+mod tests;
