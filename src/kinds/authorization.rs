@@ -100,6 +100,13 @@ pub struct Rule {
     pub when: Vec<Condition>,
 }
 
+impl Rule {
+    /// Whether it says nothing, and so matches every request.
+    pub fn matches_everything(&self) -> bool {
+        self.from.is_empty() && self.to.is_empty() && self.when.is_empty()
+    }
+}
+
 /// An entry of `from`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub struct From {

@@ -4,9 +4,11 @@
 //! `src/rbac.rs`. ztunnel knows the attributes of a connection (L4). In an ALLOW policy a rule with
 //! any other attribute is dropped whole. In a DENY policy the other attributes are blanked; a match
 //! that is empty then is skipped, and a clause of which nothing is left never matches.
+//! `trustDomains` and `notTrustDomains` are blanked in both, silently, by releases up to 1.31; later
+//! ones treat them as they treat L7 attributes.
 
 use crate::kinds::authorization::{Action, AuthorizationSpec, Clause, Condition, Rule};
-use crate::kinds::{FieldPath, Segment};
+use crate::kinds::{FieldPath, Meta, Segment};
 
 /// What can judge an attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -98,6 +100,15 @@ pub fn policy_beyond_ztunnel(spec: &AuthorizationSpec) -> Vec<Beyond> {
         .collect()
 }
 
+/// Whether a policy is only tried: sidecars log what it would do, and ztunnel is not told of it
+/// (unless a flag of istiod says so). Source: `convertAuthorizationPolicy`, `strconv.ParseBool`.
+pub fn is_dry_run(meta: &Meta) -> bool {
+    matches!(
+        meta.annotations.get("istio.io/dry-run"),
+        Some("1" | "t" | "T" | "true" | "TRUE" | "True")
+    )
+}
+
 /// Whether a policy needs a proxy that reads HTTP: an attribute or an action beyond ztunnel.
 pub fn needs_http(spec: &AuthorizationSpec) -> bool {
     matches!(spec.action, Action::Custom | Action::Audit) || !policy_beyond_ztunnel(spec).is_empty()
@@ -123,6 +134,91 @@ fn collect(clause: &Clause, layer: fn(&str) -> Layer, path: &FieldPath, found: &
             });
         }
     }
+}
+
+/// What becomes of one ALLOW rule at ztunnel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AllowAtZtunnel {
+    /// It admits what it admitted.
+    Same,
+    /// It admits nothing.
+    Nothing,
+    /// It admits less than it did.
+    Less,
+    /// It admits more than it did.
+    More,
+}
+
+/// What becomes of an ALLOW rule at ztunnel.
+pub fn allow_at_ztunnel(rule: &Rule) -> AllowAtZtunnel {
+    if beyond_ztunnel(rule, 0)
+        .iter()
+        .any(|beyond| beyond.layer != Layer::Erased)
+    {
+        return AllowAtZtunnel::Nothing;
+    }
+    // Only erased attributes are left, and they are blanked here too.
+    match deny_at_ztunnel(rule) {
+        DenyAtZtunnel::Same => AllowAtZtunnel::Same,
+        DenyAtZtunnel::NeverMatches => AllowAtZtunnel::Nothing,
+        DenyAtZtunnel::Wider => AllowAtZtunnel::More,
+        DenyAtZtunnel::Narrower => AllowAtZtunnel::Less,
+    }
+}
+
+/// A source or an operation that loses some of its attributes and keeps others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remainder {
+    /// `source` or `operation`.
+    pub what: &'static str,
+    /// Where it stands, from the object's root.
+    pub path: FieldPath,
+    /// What ztunnel judges it by, as `ports 8080, 9090`.
+    pub kept: Vec<String>,
+    /// The names of what is lost.
+    pub lost: Vec<String>,
+}
+
+/// The sources and operations of a rule that ztunnel judges by a part of what they say.
+pub fn remainders(rule: &Rule, index: usize) -> Vec<Remainder> {
+    let base = rule_path(index);
+    let mut found = Vec::new();
+    for (position, from) in rule.from.iter().enumerate() {
+        let path = base.then("from").then(position);
+        found.extend(remainder(&from.source, source_layer, "source", &path));
+    }
+    for (position, to) in rule.to.iter().enumerate() {
+        let path = base.then("to").then(position);
+        found.extend(remainder(
+            &to.operation,
+            operation_layer,
+            "operation",
+            &path,
+        ));
+    }
+    found
+}
+
+fn remainder(
+    clause: &Clause,
+    layer: fn(&str) -> Layer,
+    what: &'static str,
+    parent: &FieldPath,
+) -> Option<Remainder> {
+    let (mut kept, mut lost) = (Vec::new(), Vec::new());
+    for (field, values) in clause.0.iter().filter(|(_, values)| !values.is_empty()) {
+        if layer(field) == Layer::L4 {
+            kept.push(format!("{field} {}", values.join(", ")));
+        } else {
+            lost.push(field.clone());
+        }
+    }
+    (!kept.is_empty() && !lost.is_empty()).then(|| Remainder {
+        what,
+        path: parent.then(what),
+        kept,
+        lost,
+    })
 }
 
 /// What becomes of one DENY rule at ztunnel.
@@ -252,6 +348,35 @@ mod tests {
             ),
         ] {
             assert_eq!(deny_at_ztunnel(&rule(json)), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn an_allow_rule_is_dropped_or_loses_what_is_erased() {
+        use AllowAtZtunnel::{Less, More, Nothing, Same};
+        for (json, expected) in [
+            (r"{}", Same),
+            (
+                r#"{"from":[{"source":{"namespaces":["a"]}}],"to":[{"operation":{"methods":["GET"]}}]}"#,
+                Nothing,
+            ),
+            (
+                r#"{"from":[{"source":{"namespaces":["a"],"notTrustDomains":["x"]}}]}"#,
+                More,
+            ),
+            (r#"{"from":[{"source":{"trustDomains":["x"]}}]}"#, Nothing),
+            (
+                r#"{"from":[{"source":{"trustDomains":["x"]}},{"source":{"namespaces":["a"]}}]}"#,
+                Less,
+            ),
+            // Dropped whole before anything is erased.
+            (
+                r#"{"from":[{"source":{"namespaces":["a"],"notTrustDomains":["x"]}}],
+                    "to":[{"operation":{"paths":["/a"]}}]}"#,
+                Nothing,
+            ),
+        ] {
+            assert_eq!(allow_at_ztunnel(&rule(json)), expected, "{json}");
         }
     }
 
