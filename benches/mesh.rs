@@ -10,7 +10,7 @@ mod generator;
 
 use std::fs::File;
 use std::io::BufWriter;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -56,7 +56,7 @@ fn table() -> std::io::Result<()> {
                 Some(best) => best.iter().zip(&this).map(|(a, b)| a.min(*b)).collect(),
             });
         }
-        let size = std::fs::metadata(&file)?.len() as f64 / MIB;
+        let size = mib(std::fs::metadata(&file)?.len());
         let row = best.unwrap_or_default();
         println!(
             "| {pods} | {size:.0} MiB | {:.0} ms | {:.0} ms | {:.0} ms | {:.0} ms | {:.0} ms | {:.0} MiB | {:.0} MiB |",
@@ -74,9 +74,15 @@ fn table() -> std::io::Result<()> {
     help()
 }
 
-const MIB: f64 = 1024.0 * 1024.0;
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "files are smaller than 2^53 bytes"
+)]
+fn mib(bytes: u64) -> f64 {
+    bytes as f64 / (1024.0 * 1024.0)
+}
 
-fn run(file: &PathBuf) -> std::io::Result<Vec<f64>> {
+fn run(file: &Path) -> std::io::Result<Vec<f64>> {
     let output = Command::new(std::env::current_exe()?)
         .arg(file)
         .arg("measure")
@@ -89,27 +95,24 @@ fn run(file: &PathBuf) -> std::io::Result<Vec<f64>> {
 }
 
 fn measure(file: &Path) {
-    let start = Instant::now();
+    let mut clock = Instant::now();
+    let mut lap = || {
+        let took = clock.elapsed().as_secs_f64() * 1000.0;
+        clock = Instant::now();
+        took
+    };
     let inventory = manifests::read(&[file.to_owned()], false, "default", std::io::empty());
     let inventory = inventory.unwrap_or_else(|error| panic!("{error}"));
-    let parsed = start.elapsed();
+    let parsed = lap();
     let mesh = Mesh::new(inventory);
-    let resolved = start.elapsed();
+    let resolved = lap();
     let checks: Vec<&'static dyn Check> = all().collect();
     let scope = Scope::injected(&mesh);
     let judgement = judge(&mesh, &scope, &checks, false);
-    let judged = start.elapsed();
+    let judged = lap();
     let report = CheckReport::new(&mesh, &scope, &judgement, None);
-    let reported = start.elapsed();
-    let ms = |duration: Duration| duration.as_secs_f64() * 1000.0;
-    println!(
-        "{} {} {} {} {}",
-        ms(parsed),
-        ms(resolved - parsed),
-        ms(judged - resolved),
-        ms(reported - judged),
-        peak()
-    );
+    let reported = lap();
+    println!("{parsed} {resolved} {judged} {reported} {}", peak());
     // The report is kept alive up to here, so that its memory counts.
     assert!(
         report.unread.is_empty(),
