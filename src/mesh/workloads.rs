@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::injection::{Injection, Injectors, NamespaceInjection};
 use super::namespaces::{DATA_PLANE_LABEL, Namespace};
 use crate::inventory::{Inventory, Object};
-use crate::kinds::pod::Pod;
+use crate::kinds::pod::{Phase, Pod};
 use crate::kinds::workload::{Container, PodTemplate, ReplicasSpec, UpdateStrategy};
 use crate::kinds::{Kind, Labels, Meta, Name, ObjectRef};
 
@@ -125,6 +125,23 @@ pub fn data_plane(pod: &Pod) -> DataPlane {
         DataPlane::Ambient
     } else {
         DataPlane::None
+    }
+}
+
+/// How a pod of a workload takes part in the mesh. A pod of a manifest that never ran (it has no
+/// phase) becomes what its labels make of it.
+pub fn data_plane_in(workload: &Workload, pod: &Pod) -> DataPlane {
+    let ran = pod
+        .detail
+        .as_ref()
+        .is_none_or(|detail| detail.phase != Phase::Unknown);
+    match data_plane(pod) {
+        DataPlane::None if !ran => match (&workload.injection, workload.enrolled) {
+            (Injection::Injected(_), _) => DataPlane::Sidecar,
+            (Injection::NotInjected, Some(true)) => DataPlane::Ambient,
+            _ => DataPlane::None,
+        },
+        known => known,
     }
 }
 
@@ -371,7 +388,7 @@ fn settle(
     let mut planes = workload
         .pods
         .iter()
-        .map(|position| data_plane(&inventory.objects.pods[*position as usize]));
+        .map(|position| data_plane_in(workload, &inventory.objects.pods[*position as usize]));
     workload.mode = match planes.next() {
         Some(first) if planes.all(|plane| plane == first) => Mode::All(first),
         Some(_) => Mode::Mixed,

@@ -1,5 +1,8 @@
 //! Namespaces, workloads and waypoints, and what several checks ask about them.
 
+mod naming;
+mod strict;
+
 use super::registry::checks;
 use crate::kinds::path::field;
 use crate::kinds::{FieldPath, Kind, ObjectRef};
@@ -9,6 +12,7 @@ use crate::mesh::workloads::{Mode, Workload};
 checks! {
     amb201_two_injection_labels,
     amb203_template_forces_injection,
+    amb205_pods_without_sidecar_captured,
 }
 
 /// Whether a workload's pods have a sidecar, or may have one as far as is known: of a namespace
@@ -48,4 +52,9 @@ pub fn in_words(objects: &[&ObjectRef]) -> String {
         ([one], _) => one.clone(),
         ([first @ .., last], _) => format!("{} and {last}", first.join(", ")),
     }
+}
+
+/// A kind as kubectl takes it: `deployment`.
+pub fn resource_argument(kind: Kind) -> String {
+    kind.written().to_lowercase()
 }
