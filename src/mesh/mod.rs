@@ -387,9 +387,9 @@ impl Mesh {
 
     /// The waypoint of a reference.
     pub fn waypoint(&self, object: &ObjectRef) -> Option<&Waypoint> {
-        self.waypoints()
-            .iter()
-            .find(|waypoint| waypoint.object == *object)
+        let waypoints = self.waypoints();
+        let found = waypoints.binary_search_by(|waypoint| waypoint.object.cmp(object));
+        found.ok().map(|position| &waypoints[position])
     }
 
     /// The waypoint that a Service's labels, or its namespace's, name.

@@ -13,6 +13,8 @@ checks! {
     amb201_two_injection_labels,
     amb203_template_forces_injection,
     amb205_pods_without_sidecar_captured,
+    amb207_waypoint_label_without_effect,
+    amb208_waypoint_not_ready_or_single,
 }
 
 /// Whether a workload's pods have a sidecar, or may have one as far as is known: of a namespace
