@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::naming::Named;
 use super::strict::Strictness;
 use super::{in_words, resource_argument, template_path};
-use crate::checks::policy::{is_attached, reach};
+use crate::checks::policy::is_attached;
 use crate::checks::{Area, Check, Id, Meta, Remedy, Severity, Sink, View};
 use crate::kinds::authorization::{Action, AuthorizationPolicy};
 use crate::kinds::{Kind, KindSet, Name, ObjectRef, Resource};
@@ -135,16 +135,14 @@ impl Selecting {
             {
                 continue;
             }
-            let home = &policy.metadata.namespace;
-            match reach(mesh, home, spec.selector.as_ref(), namespace) {
-                Some(reach) if reach.by_selector => {
-                    for workload in reach.workloads {
+            match spec.selector.as_ref().map(|selector| &selector.match_labels) {
+                Some(labels) if !labels.is_empty() => {
+                    for workload in mesh.selected(namespace, labels) {
                         let policies = selecting.by_labels.entry(workload.object.clone());
                         policies.or_default().push(policy.reference());
                     }
                 }
-                Some(_) => selecting.wide.push(policy.reference()),
-                None => {}
+                _ => selecting.wide.push(policy.reference()),
             }
         }
         selecting
