@@ -31,7 +31,7 @@ pub struct PodDetail {
     pub host_network: bool,
     /// The phase; pods that are `Succeeded` or `Failed` are not kept.
     pub phase: Phase,
-    /// The value of `ISTIO_META_ENABLE_HBONE` on its proxy container, if it has one.
+    /// Whether its proxy has `ISTIO_META_ENABLE_HBONE=true`; `None` without a container `istio-proxy`.
     pub hbone_env: Option<bool>,
 }
 
@@ -158,16 +158,19 @@ struct PodWire<'a> {
 
 impl SpecWire<'_> {
     fn hbone_env(&self) -> Option<bool> {
-        let proxies = self
+        let mut proxies = self
             .containers
             .iter()
             .chain(&self.init_containers)
             .flatten();
         proxies
-            .filter(|container| container.name == "istio-proxy")
-            .flat_map(|container| container.env.iter().flatten())
-            .find(|env| env.name == "ISTIO_META_ENABLE_HBONE")
-            .map(|env| env.value.as_deref() == Some("true"))
+            .find(|container| container.name == "istio-proxy")
+            .map(|proxy| {
+                let mut env = proxy.env.iter().flatten();
+                env.any(|env| {
+                    env.name == "ISTIO_META_ENABLE_HBONE" && env.value.as_deref() == Some("true")
+                })
+            })
     }
 }
 

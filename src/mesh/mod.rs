@@ -74,7 +74,7 @@ pub enum Part {
     Pods,
     /// Nodes.
     Nodes,
-    /// CustomResourceDefinitions.
+    /// CustomResourceDefinitions of the Gateway API.
     Definitions,
 }
 
@@ -85,7 +85,7 @@ impl Part {
             Self::Installation => "Istio installation",
             Self::Pods => "pods",
             Self::Nodes => "nodes",
-            Self::Definitions => "CustomResourceDefinitions",
+            Self::Definitions => "definitions of the Gateway API",
         }
     }
 }
@@ -149,9 +149,13 @@ impl Mesh {
                 Part::Installation => !self.installation.control_planes.is_empty(),
                 Part::Pods => self.inventory.objects.count(Kind::Pod) > 0,
                 Part::Nodes => self.inventory.objects.count(Kind::Node) > 0,
-                Part::Definitions => {
-                    self.inventory.objects.count(Kind::CustomResourceDefinition) > 0
-                }
+                // Definitions of other APIs say nothing about the one that matters.
+                Part::Definitions => self
+                    .inventory
+                    .objects
+                    .crds
+                    .iter()
+                    .any(|crd| crd.metadata.name.ends_with(".gateway.networking.k8s.io")),
             }
     }
 

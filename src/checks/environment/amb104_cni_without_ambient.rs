@@ -3,7 +3,7 @@
 //! Sources: istio/istio `cni/pkg/plugin/plugin.go`, `cni/pkg/util/enablement_selector.go`,
 //! `manifests/charts/istio-cni/templates/configmap-cni.yaml`.
 
-use super::chart_version;
+use super::{chart_version, could_move};
 use crate::checks::{Area, Check, Id, Meta, Remedy, Severity, Sink, View};
 use crate::inventory::Input;
 use crate::kinds::path::field;
@@ -11,7 +11,7 @@ use crate::kinds::{FieldPath, Kind, Labels, Name, ObjectRef};
 use crate::mesh;
 use crate::mesh::cni::{AMBIENT_ENABLED, CONFIG_MAP, CniConfig, EnablementSelector, SELECTORS};
 use crate::mesh::cni::Selectors;
-use crate::mesh::injection::{INJECT_LABEL, Injection};
+use crate::mesh::injection::INJECT_LABEL;
 use crate::mesh::namespaces::{DATA_PLANE_LABEL, Namespace};
 use crate::mesh::workloads::{Role, Workload};
 
@@ -128,15 +128,8 @@ fn excluded(view: &View<'_>, config: &CniConfig, out: &mut Sink<'_>) {
         return;
     };
     for namespace in view.namespaces() {
-        let moves = view
-            .mesh
-            .workloads_in(&namespace.name)
-            .iter()
-            .any(|workload| {
-                workload.role == Role::Application
-                    && (workload.has_sidecar() || workload.injection != Injection::NotInjected)
-            });
-        if moves && names.iter().any(|name| **name == *namespace.name) {
+        let listed = names.iter().any(|name| **name == *namespace.name);
+        if listed && could_move(view.mesh, &namespace.name) {
             out.find(
                 &namespace.name,
                 Severity::Blocking,

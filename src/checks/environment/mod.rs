@@ -10,14 +10,19 @@ use crate::kinds::path::field;
 use crate::kinds::workload::Deployment;
 use crate::kinds::{FieldPath, Name};
 use crate::mesh::Mesh;
-use crate::mesh::injection::{NamespaceInjection, REVISION_LABEL};
+use crate::mesh::injection::{Injection, NamespaceInjection, REVISION_LABEL};
 use crate::mesh::installation::{ControlPlane, Version};
+use crate::mesh::workloads::Role;
 
 checks! {
     amb101_istio_release,
     amb102_istiod_without_ambient,
     amb103_node_agent_not_ready,
     amb104_cni_without_ambient,
+    amb105_gateway_api,
+    amb106_proxy_without_hbone,
+    amb107_virtual_machines,
+    amb109_several_clusters,
 }
 
 /// Which revision stands behind the names by which namespaces ask for injection.
@@ -122,4 +127,13 @@ pub fn variable(mesh: &Mesh, plane: &ControlPlane, name: &str) -> FieldPath {
 /// Helm's flag for the chart of a release; nothing when the release is not known.
 pub fn chart_version(version: Option<Version>) -> String {
     version.map_or_else(String::new, |version| format!(" --version {version}"))
+}
+
+/// Whether anything in a namespace could be moved: an application that has a sidecar, gets one, or
+/// may get one.
+pub fn could_move(mesh: &Mesh, namespace: &Name) -> bool {
+    mesh.workloads_in(namespace).iter().any(|workload| {
+        workload.role == Role::Application
+            && (workload.has_sidecar() || workload.injection != Injection::NotInjected)
+    })
 }
