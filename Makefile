@@ -12,8 +12,12 @@ soak: # the property tests with many more cases
 docs:
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
 
-fuzz: # make fuzz TARGET=name
-	RUSTC_BOOTSTRAP=1 cargo fuzz run $(TARGET) -- -max_total_time=60
+# Needs cargo-fuzz (cargo install --locked cargo-fuzz@0.13.2). The corpus is kept in fuzz/corpus.
+TARGET ?= manifest
+SECONDS ?= 600
+fuzz: # a target for a while: make fuzz TARGET=manifest SECONDS=600
+	mkdir -p fuzz/corpus/$(TARGET)
+	RUSTC_BOOTSTRAP=1 cargo fuzz run $(TARGET) fuzz/corpus/$(TARGET) examples/wealist -- -max_total_time=$(SECONDS) -timeout=10
 
 check-licences:
 	cargo deny --locked check licenses

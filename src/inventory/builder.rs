@@ -39,6 +39,8 @@ pub struct InventoryBuilder {
     names: Interner,
     default_namespace: Name,
     ignored: BTreeMap<String, usize>,
+    /// How many objects there were of each `generateName`.
+    generated: BTreeMap<String, usize>,
 }
 
 impl InventoryBuilder {
@@ -52,6 +54,7 @@ impl InventoryBuilder {
             names: Interner::default(),
             default_namespace: Name::from(default_namespace),
             ignored: BTreeMap::new(),
+            generated: BTreeMap::new(),
         }
     }
 
@@ -121,16 +124,19 @@ impl InventoryBuilder {
             file,
             range: object.range.clone(),
         };
-        self.inventory
-            .objects
-            .insert(
-                kind,
-                &object.json,
-                origin,
-                &self.default_namespace,
-                &mut self.names,
-            )
-            .map_err(|error| (named(kind, &object.json), object.range, error))
+        let mut insert = |json: &str| {
+            let namespace = &self.default_namespace;
+            let names = &mut self.names;
+            let objects = &mut self.inventory.objects;
+            objects.insert(kind, json, origin.clone(), namespace, names)
+        };
+        let mut added = insert(&object.json);
+        if added.is_err()
+            && let Some(named) = with_generated_name(&object.json, &mut self.generated)
+        {
+            added = insert(&named);
+        }
+        added.map_err(|error| (named(kind, &object.json), object.range, error))
     }
 
     /// Notes what could not be read.
@@ -207,4 +213,23 @@ fn named(kind: Kind, json: &str) -> Subject {
     } else {
         Subject::Object(ObjectRef::new(kind, &text("namespace"), &name))
     }
+}
+
+/// The JSON of an object that gets its name when it is created, with a name that says so: `load-*`,
+/// and `load-*2` for the next one. `None` when it has a name or nothing to make one of.
+fn with_generated_name(json: &str, generated: &mut BTreeMap<String, usize>) -> Option<String> {
+    let mut value: serde_json::Value = serde_json::from_str(json).ok()?;
+    let metadata = value.get_mut("metadata")?.as_object_mut()?;
+    if metadata.get("name").is_some_and(|name| !name.is_null()) {
+        return None;
+    }
+    let prefix = metadata.get("generateName")?.as_str()?.to_owned();
+    let count = generated.entry(prefix.clone()).or_default();
+    *count += 1;
+    let name = match *count {
+        1 => format!("{prefix}*"),
+        count => format!("{prefix}*{count}"),
+    };
+    metadata.insert("name".to_owned(), name.into());
+    Some(value.to_string())
 }

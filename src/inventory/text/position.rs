@@ -19,10 +19,7 @@ impl Position {
         let bytes = text.as_bytes();
         self.line_ends += line_ends(&bytes[self.counted..offset]);
         self.counted = offset;
-        let line_start = bytes[..offset]
-            .iter()
-            .rposition(|byte| *byte == b'\n')
-            .map_or(0, |end| end + 1);
+        let line_start = text[..offset].rfind('\n').map_or(0, |end| end + 1);
         let before = text[line_start..offset].trim_start_matches('\u{feff}');
         (self.line_ends + 1, before.chars().count() + 1)
     }

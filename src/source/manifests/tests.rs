@@ -144,6 +144,24 @@ fn what_is_broken_in_a_folder_is_unread_and_the_rest_is_judged() {
     assert_eq!(found, expected);
 }
 
+/// `kubectl create` names them; until then they have none, and that is nothing wrong.
+#[test]
+fn objects_that_are_named_on_creation_are_read() {
+    let job = "apiVersion: batch/v1\nkind: Job\nmetadata:\n  generateName: load-\n";
+    let folder = folder(&[(
+        "a.yaml",
+        &format!("{job}---\n{job}  name: null\n---\n{job}  name: 1\n"),
+    )]);
+    let inventory = run(folder.path(), &["a.yaml"], false, "").unwrap();
+    let jobs = &inventory.objects.jobs;
+    let names: Vec<&str> = jobs.iter().map(|job| &*job.metadata.name).collect();
+    assert_eq!(names, ["load-*", "load-*2"]);
+    assert_eq!(
+        unread(&inventory, folder.path()),
+        ["a.yaml:16:3 metadata.name: invalid type: integer `1`, expected a string"]
+    );
+}
+
 #[test]
 fn a_named_file_with_a_broken_document_is_judged_without_it() {
     let folder = folder(&[("a.yaml", &(service("a") + "---\nkind: [\n"))]);
