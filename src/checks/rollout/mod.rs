@@ -2,4 +2,6 @@
 
 use super::registry::checks;
 
-checks! {}
+checks! {
+    amb701_kept_by_another_tool,
+}
