@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::{FileId, Input, Inventory, Origin, Place, SourceFile, Subject, Unread, text};
+use super::{FileId, Input, Inventory, Objects, Origin, Place, SourceFile, Subject, Unread, text};
 use crate::kinds::{DecodeError, Interner, Kind, Name, ObjectRef};
 
 /// What documents that are no Kubernetes objects are counted as.
@@ -144,10 +144,21 @@ impl InventoryBuilder {
         self.inventory.unread.push(unread);
     }
 
-    /// Drops what was collected of a kind in a namespace (a list is read again from its start).
-    /// Everything, when `namespace` is `None`.
-    pub fn restart(&mut self, kind: Kind, namespace: Option<&str>) {
-        self.inventory.objects.remove(kind, namespace);
+    /// What was collected so far, in no order, with duplicates.
+    pub fn collected(&self) -> &Objects {
+        &self.inventory.objects
+    }
+
+    /// What could not be read so far, in no order.
+    pub fn gaps(&self) -> &[Unread] {
+        &self.inventory.unread
+    }
+
+    /// Adds what was collected elsewhere: one list of a cluster. Of a cluster's objects that are
+    /// added more than once the last one counts.
+    pub fn absorb(&mut self, part: Inventory) {
+        self.inventory.objects.append(part.objects);
+        self.inventory.unread.extend(part.unread);
     }
 
     /// Puts files on top of a cluster: an object of this inventory takes the place of the one of

@@ -29,7 +29,7 @@ macro_rules! define_objects {
                 }
             }
 
-            /// Sorts every list. An object that was given more than once, and not each time the
+            /// Sorts every list. An object that files give more than once, and not each time the
             /// same, is reported with all its places; the last one given counts.
             pub(super) fn settle(&mut self, again: &mut dyn FnMut(ObjectRef, &[Origin])) {
                 $(settle(&mut self.$field, again);)+
@@ -40,13 +40,15 @@ macro_rules! define_objects {
                 $(underlay(&mut self.$field, base.$field);)+
             }
 
-            /// Drops the objects of a kind, in one namespace or in all.
-            pub(super) fn remove(&mut self, kind: Kind, namespace: Option<&str>) {
-                match kind {
-                    $(Kind::$variant => self.$field.retain(|object| {
-                        namespace.is_some_and(|n| object.value.meta().namespace.as_ref() != n)
-                    }),)+
-                }
+            /// Adds everything of `more` at the end.
+            pub(super) fn append(&mut self, mut more: Objects) {
+                $(
+                    if self.$field.is_empty() {
+                        self.$field = more.$field;
+                    } else {
+                        self.$field.append(&mut more.$field);
+                    }
+                )+
             }
 
             /// Where an object came from, if there is one of that name.
@@ -165,7 +167,9 @@ fn settle<T: Resource>(list: &mut Vec<Object<T>>, again: &mut dyn FnMut(ObjectRe
         let same = group
             .iter()
             .all(|o| o.whole.is_some() && o.whole == group[0].whole);
-        if !same {
+        // A cluster has one object of a name, and may have been asked for it twice.
+        let read_again = group.iter().all(|object| object.origin == Origin::Live);
+        if !same && !read_again {
             let origins: Vec<Origin> = group.iter().map(|object| object.origin.clone()).collect();
             again(group[0].value.reference(), &origins);
         }

@@ -189,7 +189,8 @@ pub struct Installation {
 }
 
 impl Installation {
-    pub(super) fn of(inventory: &Inventory) -> Self {
+    /// Finds it among what was read.
+    pub fn of(inventory: &Inventory) -> Self {
         let objects = &inventory.objects;
         let control_planes: Vec<ControlPlane> = objects
             .deployments
