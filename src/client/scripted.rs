@@ -2,7 +2,7 @@
 //!
 //! A script is a set of exchanges. Each request takes the first unused exchange that expects it, so
 //! that requests running side by side need no order; a request that nothing expects is answered with
-//! 599 and fails [`Scripted::done`].
+//! 599 and fails [`Scripted::done`]. A script may also be a function that answers any request.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -142,15 +142,20 @@ pub(crate) struct Seen {
     pub(crate) body: String,
 }
 
-#[derive(Debug, Default)]
+/// Answers any request with a status and a body.
+type Answering = dyn Fn(&Seen) -> (u16, String) + Send + Sync;
+
+#[derive(Default)]
 struct State {
     waiting: Vec<Exchange>,
+    /// What answers a request that no exchange expects.
+    answering: Option<Box<Answering>>,
     seen: Vec<Seen>,
     unexpected: Vec<String>,
 }
 
 /// A script, and what became of it.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Scripted {
     state: Arc<Mutex<State>>,
     events: Arc<Recorder>,
@@ -167,6 +172,16 @@ impl Scripted {
             state: Arc::new(Mutex::new(state)),
             events: Arc::default(),
         }
+    }
+
+    /// The same, with a function that answers what no exchange expects.
+    pub(crate) fn answering(
+        exchanges: impl IntoIterator<Item = Exchange>,
+        answer: impl Fn(&Seen) -> (u16, String) + Send + Sync + 'static,
+    ) -> Self {
+        let script = Self::new(exchanges);
+        script.state.lock().unwrap().answering = Some(Box::new(answer));
+        script
     }
 
     /// A client that plays the script. Must be called within a runtime.
@@ -260,7 +275,14 @@ async fn play(
             .waiting
             .iter()
             .position(|exchange| exchange.expects(&seen));
-        let reply = found.map(|at| state.waiting.remove(at).reply);
+        let reply = found.map(|at| state.waiting.remove(at).reply).or_else(|| {
+            let (status, body) = state.answering.as_ref()?(&seen);
+            Some(Reply::Answer {
+                status,
+                headers: Vec::new(),
+                body: body.into_bytes(),
+            })
+        });
         if reply.is_none() {
             state
                 .unexpected

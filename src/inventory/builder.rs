@@ -161,17 +161,6 @@ impl InventoryBuilder {
         self.inventory.unread.extend(part.unread);
     }
 
-    /// Puts files on top of a cluster: an object of this inventory takes the place of the one of
-    /// the same name in `cluster`.
-    #[must_use]
-    pub fn on_top_of(mut self, cluster: Inventory) -> Self {
-        self.inventory.input = Input::Overlay;
-        self.settle();
-        self.inventory.objects.underlay(cluster.objects);
-        self.inventory.unread.extend(cluster.unread);
-        self
-    }
-
     fn settle(&mut self) {
         let files = &self.inventory.files;
         let mut unread = Vec::new();

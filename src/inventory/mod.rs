@@ -143,6 +143,19 @@ pub struct Inventory {
 }
 
 impl Inventory {
+    /// What the cluster would hold if the files were applied to it: an object of these files takes
+    /// the place of the cluster's object of the same name. What could not be read of either stays
+    /// unread.
+    #[must_use]
+    pub fn on_top_of(mut self, cluster: Inventory) -> Self {
+        self.input = Input::Overlay;
+        self.objects.underlay(cluster.objects);
+        self.unread.extend(cluster.unread);
+        self.unread.sort();
+        self.unread.dedup();
+        self
+    }
+
     /// The place of a field of an object; `None` for objects of a cluster.
     ///
     /// When the field is not in the text (a default, an absent field), the place is that of the

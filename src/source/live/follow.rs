@@ -8,7 +8,7 @@ use super::Reader;
 use super::ground::Ground;
 use super::lists::Query;
 use crate::error::Error;
-use crate::inventory::{Inventory, InventoryBuilder, Objects, Subject};
+use crate::inventory::{Inventory, InventoryBuilder, Objects, Subject, Unread};
 use crate::kinds::pod::Pod;
 use crate::kinds::{Kind, Labels, Name, ObjectRef, Resource};
 use crate::mesh::workloads::GATEWAY_NAME_LABEL;
@@ -35,7 +35,15 @@ impl Reader<'_> {
             let query = Query::of(Kind::Pod).labelled(labels).whole();
             async move { self.everywhere(&query, ground.homes()).await }
         });
-        for part in try_join_all(lists).await? {
+        for mut part in try_join_all(lists).await? {
+            // That pods cannot be listed is said once.
+            let said = |gap: &Unread| {
+                builder
+                    .gaps()
+                    .iter()
+                    .any(|known| known.subject == gap.subject)
+            };
+            part.unread.retain(|gap| !said(gap));
             builder.absorb(part);
         }
         self.fetch_all(cni_config(builder.collected()), builder)

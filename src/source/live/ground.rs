@@ -71,13 +71,11 @@ async fn namespace(client: &Client, name: &Name) -> Result<Result<String, Unread
             Err(error) => error.to_string(),
         },
         Ok(None) => {
-            let message = format!("namespace {name} does not exist");
-            let mut error = Error::new(Exit::Usage, message)
-                .hint("`kubectl get namespaces` shows those that do");
-            if client.context().is_some() {
-                error = error.hint("`--context` chooses another cluster");
-            }
-            return Err(error);
+            let message = format!("cannot judge namespace {name}: it does not exist");
+            let error = Error::new(Exit::Data, message);
+            return Err(error.hint(
+                "`kubectl get namespaces` shows what there is; `--context` chooses another cluster",
+            ));
         }
         Err(error) => Miss::of(error)?.reason,
     };
@@ -108,7 +106,7 @@ async fn labelled(client: &Client, selector: &str, chunk_size: u32) -> Result<As
     if names.is_empty() {
         let message = format!("no namespace matches the label selector {selector}");
         let hint = "`kubectl get namespaces --show-labels` shows what there is";
-        return Err(Error::new(Exit::Usage, message).hint(hint));
+        return Err(Error::new(Exit::Data, message).hint(hint));
     }
     Ok(Asked { names, read })
 }

@@ -9,6 +9,8 @@ mod follow;
 mod ground;
 mod lists;
 mod rights;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
