@@ -110,6 +110,11 @@ impl Workload {
         }
     }
 
+    /// Whether its pods run and end: a Job, a CronJob.
+    pub fn runs_to_completion(&self) -> bool {
+        matches!(self.object.kind, Kind::Job | Kind::CronJob)
+    }
+
     /// How many pods it has.
     pub fn pod_count(&self) -> usize {
         self.pods.len()

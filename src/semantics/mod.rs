@@ -1,3 +1,4 @@
 //! What the proxies do with a request: pure functions over the parts of policies and routes.
 
 pub mod authorization;
+pub mod identity;

@@ -7,7 +7,7 @@
 use super::{ENFORCED, Enforced, Fate, enforced_in, lost, names, widened};
 use crate::checks::{Area, Check, Id, Meta, Remedy, Severity, Sink, View};
 use crate::kinds::authorization::Action;
-use crate::kinds::{Kind, Resource};
+use crate::kinds::Resource;
 use crate::mesh::Mesh;
 use crate::mesh::workloads::Workload;
 
@@ -52,11 +52,10 @@ impl Check for NoServiceInFront {
 /// the policy means with more weight than those that run and end, or that it reaches with all others.
 fn report(enforced: &Enforced<'_>, fate: &Fate, mesh: &Mesh, out: &mut Sink<'_>) {
     let alone = || enforced.reach.alone.iter().copied();
-    let ends = |workload: &Workload| matches!(workload.object.kind, Kind::Job | Kind::CronJob);
     for meant in [true, false] {
         for headless in [false, true] {
             let who: Vec<&Workload> = alone()
-                .filter(|workload| (enforced.reach.by_selector && !ends(workload)) == meant)
+                .filter(|workload| (enforced.reach.by_selector && !workload.runs_to_completion()) == meant)
                 .filter(|workload| mesh.services_of(workload).next().is_some() == headless)
                 .collect();
             if who.is_empty() {

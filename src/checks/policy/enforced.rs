@@ -1,6 +1,6 @@
 //! Which policies reach which pods of the namespaces that are judged.
 
-use crate::checks::View;
+use crate::checks::{View, wording};
 use crate::inventory::{Input, Object};
 use crate::kinds::authorization::{AuthorizationPolicy, PolicySelector, TargetRef};
 use crate::kinds::{Kind, KindSet, Labels, Name};
@@ -55,11 +55,7 @@ impl<'a> Reach<'a> {
 
 /// Workloads in words: `Deployment/cart`, `Deployment/cart and 3 more`.
 pub fn names(workloads: &[&Workload]) -> String {
-    match workloads {
-        [] => "no workload".to_owned(),
-        [only] => only.object.short(),
-        [first, more @ ..] => format!("{} and {} more", first.object.short(), more.len()),
-    }
+    wording::first_and_more(workloads.iter().map(|workload| &workload.object))
 }
 
 /// What a selector (with a policy's own namespace) reaches in `namespace`.

@@ -19,6 +19,9 @@ checks! {
     amb302_deny_that_never_matches,
     amb303_deny_that_matches_more,
     amb304_custom_or_audit,
+    amb305_waypoint_not_admitted,
     amb307_wide_policy,
     amb312_no_service_in_front,
+    amb314_tokens_not_verified,
+    amb315_plain_text_only,
 }
