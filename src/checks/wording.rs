@@ -11,3 +11,12 @@ pub fn first_and_more<'o>(objects: impl IntoIterator<Item = &'o ObjectRef>) -> S
         (Some(first), more) => format!("{} and {more} more", first.short()),
     }
 }
+
+/// Words in a row: `v1`, `v1 and v2`, `v1, v2 and v3`.
+pub fn words(words: &[&str]) -> String {
+    match words {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}

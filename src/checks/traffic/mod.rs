@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 
 use super::registry::checks;
 use crate::inventory::Object;
-use crate::kinds::traffic::VirtualService;
-use crate::kinds::{Name, ObjectRef, Resource};
+use crate::kinds::path::field;
+use crate::kinds::traffic::{Destination, VirtualService, VirtualServiceSpec};
+use crate::kinds::{FieldPath, Name, ObjectRef, Resource};
 use crate::mesh::Mesh;
 use crate::mesh::services::Service;
 use crate::mesh::waypoints::Binding;
@@ -19,6 +20,7 @@ use crate::mesh::workloads::{DataPlane, MANAGED_LABEL, Mode, Role};
 checks! {
     amb401_virtual_service_in_mesh,
     amb402_virtual_service_beside_route,
+    amb409_subset_destination,
 }
 
 /// A VirtualService and the Services of one namespace whose callers' sidecars apply it.
@@ -46,6 +48,30 @@ pub fn routed_in<'a>(mesh: &'a Mesh, namespace: &Name) -> Vec<Routed<'a>> {
         }
     }
     found.into_values().collect()
+}
+
+/// Where a VirtualService sends requests and copies of them, with the field of each destination.
+pub fn destinations(spec: &VirtualServiceSpec) -> Vec<(FieldPath, &Destination)> {
+    let mut found = Vec::new();
+    for (position, http) in spec.http.iter().enumerate() {
+        let at = field!["spec", "http", position];
+        for (list, name) in [(&http.route, "route"), (&http.mirrors, "mirrors")] {
+            for (position, entry) in list.iter().enumerate() {
+                let field = at.then(name).then(position).then("destination");
+                found.push((field, &entry.destination));
+            }
+        }
+        found.extend(http.mirror.iter().map(|copy| (at.then("mirror"), copy)));
+    }
+    for (list, name) in [(&spec.tcp, "tcp"), (&spec.tls, "tls")] {
+        for (route, stream) in list.iter().enumerate() {
+            for (position, entry) in stream.route.iter().enumerate() {
+                let field = field!["spec", name, route, "route", position, "destination"];
+                found.push((field, &entry.destination));
+            }
+        }
+    }
+    found
 }
 
 /// Whether a Service is one of applications. Those of gateways and waypoints are not: what is in
