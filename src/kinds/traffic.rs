@@ -173,22 +173,41 @@ pub struct Subset {
 /// How clients connect.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each says whether a field of the API is set"
+)]
 pub struct TrafficPolicy {
     /// TLS of the connection.
     #[serde(default)]
     pub tls: Option<ClientTls>,
-    /// Whether it sets load balancing.
-    #[serde(default, deserialize_with = "present")]
-    pub load_balancer: bool,
+    /// How it balances the load, where it says so.
+    #[serde(default)]
+    pub load_balancer: Option<LoadBalancer>,
     /// Whether it bounds connections.
     #[serde(default, deserialize_with = "present")]
     pub connection_pool: bool,
     /// Whether it ejects failing endpoints.
     #[serde(default, deserialize_with = "present")]
     pub outlier_detection: bool,
+    /// Whether it sends the client's address ahead (PROXY protocol).
+    #[serde(default, deserialize_with = "present")]
+    pub proxy_protocol: bool,
+    /// Whether it sends connections through a proxy by CONNECT.
+    #[serde(default, deserialize_with = "present")]
+    pub tunnel: bool,
     /// The same for single ports.
     #[serde(default, deserialize_with = "null_default")]
     pub port_level_settings: Vec<PortPolicy>,
+}
+
+/// How load is balanced.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LoadBalancer {
+    /// Whether endpoints of the caller's zone go first, by Envoy's own measure.
+    #[serde(rename = "zoneAwareLbSetting", default, deserialize_with = "present")]
+    pub zone_aware: bool,
 }
 
 /// A policy for one port.
@@ -198,9 +217,9 @@ pub struct PortPolicy {
     /// TLS of the connection.
     #[serde(default)]
     pub tls: Option<ClientTls>,
-    /// Whether it sets load balancing.
-    #[serde(default, deserialize_with = "present")]
-    pub load_balancer: bool,
+    /// How it balances the load, where it says so.
+    #[serde(default)]
+    pub load_balancer: Option<LoadBalancer>,
     /// Whether it bounds connections.
     #[serde(default, deserialize_with = "present")]
     pub connection_pool: bool,

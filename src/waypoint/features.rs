@@ -367,22 +367,28 @@ fn traffic_policies(mesh: &Mesh, service: &Service) -> Vec<Evidence> {
         .collect()
 }
 
-fn traffic_policy(rule: &DestinationRule) -> Option<Evidence> {
-    let policy = &rule.spec.traffic_policy;
+/// What a DestinationRule says that only an Envoy can do: at callers' sidecars, or at a waypoint.
+///
+/// TLS is not among it: between pods of the mesh a waypoint needs no setting.
+pub fn traffic_policy(rule: &DestinationRule) -> Option<Evidence> {
+    let spec = &rule.spec;
     let mut uses: Vec<&str> = Vec::new();
-    let subsets = rule
-        .spec
-        .subsets
-        .iter()
-        .map(|subset| &subset.traffic_policy);
-    for policy in std::iter::once(policy).chain(subsets) {
+    let mut first: Option<FieldPath> = None;
+    let own = std::iter::once((field!["spec", "trafficPolicy"], &spec.traffic_policy));
+    let subsets = spec.subsets.iter().enumerate().map(|(position, subset)| {
+        let at = field!["spec", "subsets", position, "trafficPolicy"];
+        (at, &subset.traffic_policy)
+    });
+    for (at, policy) in own.chain(subsets) {
         let ports = &policy.port_level_settings;
         let any = |own: bool, port: fn(&crate::kinds::traffic::PortPolicy) -> bool| {
             own || ports.iter().any(port)
         };
         for (used, name) in [
             (
-                any(policy.load_balancer, |port| port.load_balancer),
+                any(policy.load_balancer.is_some(), |port| {
+                    port.load_balancer.is_some()
+                }),
                 "load balancing",
             ),
             (
@@ -393,16 +399,21 @@ fn traffic_policy(rule: &DestinationRule) -> Option<Evidence> {
                 any(policy.outlier_detection, |port| port.outlier_detection),
                 "outlier detection",
             ),
+            (policy.proxy_protocol, "PROXY protocol"),
+            (policy.tunnel, "tunnel"),
         ] {
-            if used && !uses.contains(&name) {
-                uses.push(name);
+            if used {
+                first.get_or_insert_with(|| at.clone());
+                if !uses.contains(&name) {
+                    uses.push(name);
+                }
             }
         }
     }
-    (!uses.is_empty()).then(|| Evidence {
+    first.map(|field| Evidence {
         feature: Feature::TrafficPolicy,
         object: rule.reference(),
-        field: field!["spec", "trafficPolicy"],
+        field,
         what: uses.join(", "),
     })
 }

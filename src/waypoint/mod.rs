@@ -7,7 +7,7 @@ mod features;
 
 use std::collections::BTreeSet;
 
-pub use features::{Evidence, Feature};
+pub use features::{Evidence, Feature, traffic_policy};
 
 use crate::kinds::{Kind, KindSet, Name, ObjectRef};
 use crate::mesh::waypoints::{Binding, Traffic};

@@ -5,6 +5,8 @@
 //! Service's namespace or its own: `pilot/pkg/networking/core/listener_waypoint.go`,
 //! `getVirtualServiceForWaypoint`.
 
+pub mod rules;
+
 use std::collections::BTreeMap;
 
 use super::registry::checks;
@@ -21,6 +23,7 @@ checks! {
     amb401_virtual_service_in_mesh,
     amb402_virtual_service_beside_route,
     amb409_subset_destination,
+    amb416_destination_rule_tls,
 }
 
 /// A VirtualService and the Services of one namespace whose callers' sidecars apply it.
