@@ -27,6 +27,35 @@ pub struct EnvoyFilterSpec {
     /// What it is attached to instead of pods.
     #[serde(default, deserialize_with = "null_default")]
     pub target_refs: Vec<TargetRef>,
+    /// What it patches.
+    #[serde(default, deserialize_with = "null_default")]
+    pub config_patches: Vec<ConfigPatch>,
+}
+
+/// One patch of an EnvoyFilter.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+pub struct ConfigPatch {
+    /// Which configuration of which proxies it is for.
+    #[serde(rename = "match", default, deserialize_with = "null_default")]
+    pub matches: PatchMatch,
+}
+
+/// Which proxies a patch is for.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+pub struct PatchMatch {
+    /// `SIDECAR_INBOUND`, `SIDECAR_OUTBOUND`, `GATEWAY`, `ANY`; any when empty.
+    #[serde(default, deserialize_with = "null_default")]
+    pub context: String,
+}
+
+impl EnvoyFilterSpec {
+    /// Whether any of its patches is for sidecars; one may be for gateways only.
+    pub fn patches_sidecars(&self) -> bool {
+        let patches = &self.config_patches;
+        patches
+            .iter()
+            .any(|patch| patch.matches.context != "GATEWAY")
+    }
 }
 
 macro_rules! attached {

@@ -24,6 +24,8 @@ checks! {
     amb402_virtual_service_beside_route,
     amb409_subset_destination,
     amb416_destination_rule_tls,
+    amb417_destination_rule_policy,
+    amb418_gateway_past_waypoint,
 }
 
 /// A VirtualService and the Services of one namespace whose callers' sidecars apply it.
