@@ -4,6 +4,7 @@
 //! The page beside it is its explanation, its documentation and its test.
 
 mod finding;
+mod ignore;
 mod registry;
 mod run;
 
@@ -20,6 +21,7 @@ pub mod workload;
 use std::fmt;
 
 pub use finding::{Finding, Remedy, Severity, Sink};
+pub use ignore::Ignore;
 pub use registry::{all, by_id};
 pub use run::{Judgement, NotRun, NotRunReason, Scope, Verdict, judge};
 

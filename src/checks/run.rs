@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Check, Finding, Id, Severity, Sink, View};
+use super::{Check, Finding, Id, Ignore, Severity, Sink, View};
 use crate::inventory::{Subject, Unread};
 use crate::kinds::{Kind, KindSet, Name};
 use crate::mesh::injection::NamespaceInjection;
@@ -124,22 +124,18 @@ pub struct Judgement {
 }
 
 impl Judgement {
-    /// Leaves the findings of these checks out, each with the reason given. It changes what is
-    /// reported, and nothing else: no gate of a move is opened by it.
-    pub fn ignore(&mut self, ignore: &[(String, String)]) {
-        for (id, reason) in ignore {
+    /// Leaves findings out, each with the reason given.
+    pub fn ignore(&mut self, ignore: &[Ignore]) {
+        for entry in ignore {
             let (left_out, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut self.findings)
                 .into_iter()
-                .partition(|finding| finding.check.0 == id);
+                .partition(|finding| entry.covers(finding));
             self.findings = kept;
             if left_out.is_empty() {
-                self.unused_ignores.push(id.clone());
+                self.unused_ignores.push(entry.to_string());
             }
-            self.ignored.extend(
-                left_out
-                    .into_iter()
-                    .map(|finding| (reason.clone(), finding)),
-            );
+            let reason = |finding| (entry.reason.clone(), finding);
+            self.ignored.extend(left_out.into_iter().map(reason));
         }
     }
 

@@ -5,7 +5,7 @@ use clap::{Args, ValueEnum};
 use super::Context;
 use super::input::{Loaded, Unnamed, load};
 use super::scope::ScopeArgs;
-use crate::checks::{self, Check, Judgement, Severity, Verdict};
+use crate::checks::{self, Check, Ignore, Judgement, Severity, Verdict};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::kinds::KindSet;
@@ -27,6 +27,10 @@ pub(super) struct CheckArgs {
     /// Leave a check's findings out of the report, with the reason (can be repeated)
     #[arg(long, value_name = "ID=REASON")]
     ignore: Vec<String>,
+
+    /// File that says which findings are left out; by default .ambient.yaml in a folder given with -f
+    #[arg(long, value_name = "FILE")]
+    config: Option<std::path::PathBuf>,
 
     /// Exit with 1 from findings of this severity on
     #[arg(long, value_enum, default_value_t, value_name = "SEVERITY")]
@@ -68,11 +72,15 @@ impl FailOn {
 
 pub(super) fn run(args: &CheckArgs, context: &Context<'_>) -> Result<Exit, Error> {
     let checks = selected(&args.checks)?;
-    let ignore = args
+    let mut ignore = args
         .ignore
         .iter()
         .map(|text| ignore(text))
         .collect::<Result<Vec<_>, _>>()?;
+    ignore.extend(super::config::read(
+        args.config.as_deref(),
+        &args.scope.filename,
+    )?);
     let reads = checks.iter().fold(crate::waypoint::READS, |all, check| {
         all.and(check.meta().reads)
     });
@@ -135,7 +143,7 @@ pub(super) fn unknown(id: &str) -> Error {
         .hint("`kubectl ambient explain --list` prints all of them")
 }
 
-fn ignore(text: &str) -> Result<(String, String), Error> {
+fn ignore(text: &str) -> Result<Ignore, Error> {
     let Some((id, reason)) = text
         .split_once('=')
         .filter(|(_, reason)| !reason.trim().is_empty())
@@ -146,7 +154,12 @@ fn ignore(text: &str) -> Result<(String, String), Error> {
         ));
     };
     match checks::by_id(id) {
-        Some(check) => Ok((check.meta().id.0.to_owned(), reason.trim().to_owned())),
+        Some(check) => Ok(Ignore {
+            check: check.meta().id,
+            object: None,
+            namespace: None,
+            reason: reason.trim().to_owned(),
+        }),
         None => Err(unknown(id)),
     }
 }

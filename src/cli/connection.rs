@@ -11,6 +11,10 @@ use crate::client::{ConnectOptions, Hidden, RequestTimeout};
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Connection")]
 pub struct KubeArgs {
+    /// Read lists in pages of this many objects; 0 reads them whole
+    #[arg(long, global = true, value_name = "NUMBER", default_value_t = 500)]
+    pub chunk_size: u32,
+
     /// Read this kubeconfig file and no other
     #[arg(long, global = true, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,

@@ -34,11 +34,8 @@ pub(super) fn load(
     unnamed: Unnamed,
     context: &Context<'_>,
 ) -> Result<Loaded, Error> {
-    if args.filename.is_empty() {
-        return live(args, kinds, unnamed, context);
-    }
-    if args.overlay {
-        return overlay(args, kinds, unnamed, context);
+    if args.filename.is_empty() || args.overlay {
+        return cluster(args, kinds, unnamed, context);
     }
     let default_namespace = args.namespace.first().map_or("default", String::as_str);
     let inventory = files(args, default_namespace)?;
@@ -79,47 +76,29 @@ fn of_files(args: &ScopeArgs, mesh: &Mesh, unnamed: Unnamed) -> Result<Scope, Er
     })
 }
 
-fn live(
+/// Reads a cluster and, where files are named as well, puts them on top of it.
+fn cluster(
     args: &ScopeArgs,
     kinds: KindSet,
     unnamed: Unnamed,
     context: &Context<'_>,
 ) -> Result<Loaded, Error> {
-    let read = super::cluster::read(args, kinds, context)?;
-    let mesh = Mesh::new(read.inventory);
-    let scope = if args.all_namespaces && unnamed == Unnamed::Injected {
-        Scope::injected(&mesh)
-    } else {
-        Scope::of(read.namespaces)
-    };
-    Ok(Loaded {
-        mesh,
-        scope,
-        context: read.context,
-    })
-}
-
-fn overlay(
-    args: &ScopeArgs,
-    kinds: KindSet,
-    unnamed: Unnamed,
-    context: &Context<'_>,
-) -> Result<Loaded, Error> {
-    let read = super::cluster::read(args, kinds, context)?;
-    let default_namespace = read
-        .namespaces
-        .first()
-        .map_or_else(|| "default".to_owned(), ToString::to_string);
-    let inventory = files(args, &default_namespace)?;
+    let session = super::cluster::read(args, kinds, context)?;
+    let mut inventory = session.read.inventory;
+    if !args.filename.is_empty() {
+        let namespaces = &session.read.namespaces;
+        let default_namespace = namespaces.first().map_or("default", |name| name);
+        inventory = source::overlay(files(args, default_namespace)?, inventory);
+    }
     let mesh = Mesh::new(inventory);
     let scope = if args.all_namespaces && unnamed == Unnamed::Injected {
         Scope::injected(&mesh)
     } else {
-        Scope::of(read.namespaces)
+        Scope::of(session.read.namespaces)
     };
     Ok(Loaded {
         mesh,
         scope,
-        context: read.context,
+        context: session.context,
     })
 }

@@ -2,6 +2,7 @@
 
 mod check;
 mod cluster;
+mod config;
 pub mod connection;
 mod explain;
 mod input;

@@ -5,6 +5,7 @@ use clap::Args;
 use super::Context;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::mesh::Mesh;
 use crate::report::VersionReport;
 
 /// Print the versions of this program, the API server and Istio
@@ -21,5 +22,22 @@ pub(super) fn run(args: &VersionArgs, context: &Context<'_>) -> Result<Exit, Err
         context.answer(&VersionReport::new(client_version, None, None))?;
         return Ok(Exit::Ok);
     }
-    Err(Error::new(Exit::Unreachable, "cannot read a cluster yet"))
+    match super::cluster::versions(context) {
+        Ok(versions) => {
+            let mesh = Mesh::new(versions.inventory);
+            let kubernetes = Some(versions.kubernetes);
+            let installation = Some(mesh.installation());
+            context.answer(&VersionReport::new(
+                client_version,
+                kubernetes,
+                installation,
+            ))?;
+            Ok(Exit::Ok)
+        }
+        Err(error) => {
+            // This program's version is known whatever the cluster says.
+            context.answer(&VersionReport::new(client_version, None, None))?;
+            Err(error)
+        }
+    }
 }

@@ -223,10 +223,7 @@ fn ignored(out: &mut String, report: &CheckReport, style: &Style) {
         out.push_str(&style.hang("  - ", 4, &line));
     }
     for id in &report.unused_ignores {
-        put!(
-            out,
-            "  - {id}: found nothing; this `--ignore` is not needed\n"
-        );
+        put!(out, "  - {id}: covers nothing; this ignore is not needed\n");
     }
     out.push('\n');
 }

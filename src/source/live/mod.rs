@@ -9,6 +9,7 @@ mod follow;
 mod ground;
 mod lists;
 mod rights;
+mod session;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,8 @@ use crate::client::{Client, ClientError, Discovery, Served};
 use crate::error::Error;
 use crate::inventory::{Input, Inventory, InventoryBuilder, Subject, Unread};
 use crate::kinds::{Kind, KindSet, Name};
+
+pub use session::{Session, Versions, read_versions, session};
 
 use ground::Ground;
 use rights::Rights;
