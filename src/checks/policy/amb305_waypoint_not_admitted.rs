@@ -4,7 +4,7 @@
 //! Source: istio.io, ambient/usage/l4-policy; istio/istio.io#16586; ztunnel's `src/rbac.rs`. The
 //! waypoint's account: `manifests/charts/istio-control/istio-discovery/files/waypoint.yaml`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Enforced, enforced_in, names};
 use crate::checks::{Area, Check, Id, Meta, Remedy, Severity, Sink, View};
@@ -80,14 +80,12 @@ fn fronts<'a>(mesh: &'a Mesh, namespace: &Name) -> Fronts<'a> {
         Placement::Shared(waypoint) => mesh.waypoint(waypoint),
         Placement::None | Placement::Namespace | Placement::Service(_) => None,
     };
+    let needing: BTreeSet<&ObjectRef> = need.needing().map(|need| &need.service).collect();
     let mut found = Fronts::new();
     for service in mesh.services_in(namespace) {
         let bound = mesh.binding(service);
         let bound = bound.effective().and_then(|waypoint| mesh.waypoint(waypoint));
-        let needs = need
-            .services
-            .iter()
-            .any(|need| need.service == service.object && need.needs_waypoint());
+        let needs = needing.contains(&service.object);
         if (bound.is_none() && !needs) || mesh.spec(service).is_headless() {
             continue;
         }

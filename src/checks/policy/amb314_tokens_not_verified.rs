@@ -153,10 +153,7 @@ fn claims_without_tokens(
     };
     for target in targets() {
         let missing = match target.kind.as_str() {
-            "Service" => mesh
-                .services_in(namespace)
-                .iter()
-                .find(|service| *service.object.name == *target.name)
+            "Service" => service(mesh, namespace, &target.name)
                 .filter(|service| takes_part(mesh, service))
                 .is_some_and(|service| !verified_at(service, authentications, mesh)),
             "Gateway" => {
@@ -183,6 +180,13 @@ fn claims_without_tokens(
             );
         }
     }
+}
+
+/// The Service of a name.
+fn service<'a>(mesh: &'a Mesh, namespace: &Name, name: &str) -> Option<&'a Service> {
+    let services = mesh.services_in(namespace);
+    let found = services.binary_search_by(|service| (*service.object.name).cmp(name));
+    found.ok().map(|position| &services[position])
 }
 
 /// Whether an attribute is known from a verified token only.

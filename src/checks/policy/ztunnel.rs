@@ -141,10 +141,12 @@ fn reader(rules: &[Vec<Beyond>]) -> String {
     let all = || rules.iter().flatten();
     let names: BTreeSet<&str> = all().map(|beyond| beyond.name.as_str()).collect();
     let names: Vec<&str> = names.into_iter().collect();
-    let why = if all().any(|beyond| beyond.layer == Layer::L7) {
-        "needs a proxy that reads HTTP"
-    } else {
-        "is nothing that ztunnel is told"
+    let http = all().any(|beyond| beyond.layer == Layer::L7);
+    let why = match (http, names.len()) {
+        (true, 1) => "needs a proxy that reads HTTP",
+        (true, _) => "need a proxy that reads HTTP",
+        (false, 1) => "is nothing that ztunnel is told",
+        (false, _) => "are nothing that ztunnel is told",
     };
     format!("{} {why}", names.join(", "))
 }
