@@ -102,10 +102,7 @@ impl InventoryBuilder {
                 });
             }
         });
-        self.inventory.files.push(SourceFile {
-            name: name.to_owned(),
-            text,
-        });
+        self.inventory.files.push(SourceFile::new(name, text));
         summary
     }
 
@@ -169,11 +166,12 @@ impl InventoryBuilder {
             .settle(&mut |name: ObjectRef, origins| {
                 let place = |origin: &Origin| match origin {
                     Origin::Live => None,
-                    Origin::File { file, range } => files.get(file.0 as usize).map(|file| {
+                    Origin::File { file, range } => {
                         let root = crate::kinds::FieldPath::root();
-                        let (line, column) = text::locate(&file.text, range.clone(), &root);
-                        Place::new(&file.name, line, column)
-                    }),
+                        files
+                            .get(file.0 as usize)
+                            .map(|file| file.place(range.clone(), &root))
+                    }
                 };
                 let times = match origins.len() {
                     2 => "twice".to_owned(),

@@ -9,6 +9,7 @@ pub mod text;
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 pub use builder::{FileSummary, InventoryBuilder};
 pub use objects::{Listed, Objects, find, in_namespace};
@@ -58,6 +59,25 @@ pub struct SourceFile {
     pub name: String,
     /// Its text.
     pub text: String,
+    lines: OnceLock<text::Lines>,
+}
+
+impl SourceFile {
+    /// A file's text.
+    pub fn new(name: &str, text: String) -> Self {
+        Self {
+            name: name.to_owned(),
+            text,
+            lines: OnceLock::new(),
+        }
+    }
+
+    /// The place of a field of the object in `range`.
+    fn place(&self, range: Range<usize>, path: &FieldPath) -> Place {
+        let lines = self.lines.get_or_init(|| text::Lines::of(&self.text));
+        let (line, column) = text::locate_in(&self.text, lines, range, path);
+        Place::new(&self.name, line, column)
+    }
 }
 
 /// A place in a file, counted from 1.
@@ -165,7 +185,6 @@ impl Inventory {
             return None;
         };
         let file = self.files.get(file.0 as usize)?;
-        let (line, column) = text::locate(&file.text, range.clone(), path);
-        Some(Place::new(&file.name, line, column))
+        Some(file.place(range.clone(), path))
     }
 }

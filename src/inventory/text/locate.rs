@@ -7,7 +7,7 @@ use granit_parser::{Event, Options, Parser, ScalarStyle};
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::position::{Position, boundary};
+use super::position::{Lines, Position, boundary};
 use super::scalar;
 use crate::kinds::{FieldPath, Segment};
 
@@ -25,6 +25,16 @@ use crate::kinds::{FieldPath, Segment};
 /// ```
 pub fn locate(text: &str, range: Range<usize>, path: &FieldPath) -> (usize, usize) {
     Position::default().of(text, offset(text, range, path))
+}
+
+/// The same for a text whose lines are known: of many places in one text, each costs the same.
+pub fn locate_in(
+    text: &str,
+    lines: &Lines,
+    range: Range<usize>,
+    path: &FieldPath,
+) -> (usize, usize) {
+    lines.position(text, offset(text, range, path))
 }
 
 /// The byte of the text where a field stands.

@@ -19,7 +19,8 @@ mod yaml;
 use std::borrow::Cow;
 use std::ops::Range;
 
-pub use locate::locate;
+pub use locate::{locate, locate_in};
+pub use position::Lines;
 
 use position::Position;
 

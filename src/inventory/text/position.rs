@@ -25,6 +25,80 @@ impl Position {
     }
 }
 
+/// How often a [`Lines`] notes where it is, in bytes.
+const STEP: usize = 1 << 16;
+
+/// Where the lines of a text are, noted at regular steps: a place is found by counting from the step
+/// before it, wherever in the text it is. Made by reading the text once.
+#[derive(Debug, Clone)]
+pub struct Lines(Vec<Step>);
+
+/// What was counted before a step.
+#[derive(Debug, Clone, Copy, Default)]
+struct Step {
+    line_ends: usize,
+    /// Characters since the last line end.
+    characters: usize,
+}
+
+impl Lines {
+    /// The lines of a text.
+    pub fn of(text: &str) -> Self {
+        let mut step = Step::default();
+        let mut steps = vec![step];
+        for block in text.as_bytes().chunks(STEP) {
+            step = step.after(block);
+            steps.push(step);
+        }
+        Self(steps)
+    }
+
+    /// Line and column in characters of a byte of the text, both from 1.
+    pub(super) fn position(&self, text: &str, offset: usize) -> (usize, usize) {
+        let offset = boundary(text, offset);
+        let before = offset / STEP;
+        let step = self.0.get(before).copied().unwrap_or_default();
+        let reached = step.after(&text.as_bytes()[before * STEP..offset]);
+        // The mark at the start of a file is no character of its first line.
+        let mark = reached.line_ends == 0 && offset > 0 && text.starts_with('\u{feff}');
+        (
+            reached.line_ends + 1,
+            reached.characters + 1 - usize::from(mark),
+        )
+    }
+}
+
+impl Step {
+    /// What is counted when these bytes follow.
+    fn after(self, bytes: &[u8]) -> Self {
+        match bytes.iter().rposition(|byte| *byte == b'\n') {
+            None => Self {
+                characters: self.characters + characters(bytes),
+                ..self
+            },
+            Some(end) => Self {
+                line_ends: self.line_ends + line_ends(bytes),
+                characters: characters(&bytes[end + 1..]),
+            },
+        }
+    }
+}
+
+/// Characters that begin in these bytes.
+fn characters(bytes: &[u8]) -> usize {
+    let begins = |byte: &u8| byte & 0b1100_0000 != 0b1000_0000;
+    bytes
+        .chunks(255)
+        .map(|block| {
+            usize::from(
+                block
+                    .iter()
+                    .fold(0_u8, |sum, byte| sum + u8::from(begins(byte))),
+            )
+        })
+        .sum()
+}
+
 /// The nearest place at or before `offset` where a character starts.
 pub(super) fn boundary(text: &str, offset: usize) -> usize {
     let mut offset = offset.min(text.len());
@@ -60,6 +134,21 @@ mod tests {
             assert_eq!(position.of(text, offset), expected, "{needle}");
         }
         assert_eq!(position.of(text, 9999), (3, 1));
+    }
+
+    #[test]
+    fn noted_lines_say_the_same_wherever_a_place_is() {
+        let long = "ä".repeat(STEP);
+        let text = format!("\u{feff}a: {long}\n{}b: {long}ü", "x\r\n".repeat(STEP));
+        let lines = Lines::of(&text);
+        let step = STEP / 3;
+        for offset in (0..text.len())
+            .step_by(step)
+            .chain([text.len(), text.len() - 2, 2, 3])
+        {
+            let expected = Position::default().of(&text, offset);
+            assert_eq!(lines.position(&text, offset), expected, "{offset}");
+        }
     }
 
     #[test]
