@@ -1,7 +1,6 @@
 //! Nothing is inferred from names: with every object and namespace of the example called otherwise
 //! (the installation's excepted, the order kept), the answers differ in the names only.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(
     clippy::unwrap_used,
     reason = "a test; what it reads is in the repository"

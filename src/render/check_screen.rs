@@ -236,11 +236,12 @@ fn closing(out: &mut String, report: &CheckReport, style: &Style) {
     if report.namespaces.is_empty() {
         out.push_str("no namespace was judged: none in the input has sidecars\n");
     }
-    let from = report
-        .findings
-        .iter()
-        .find(|finding| finding.severity == "blocking");
-    if let Some(finding) = from.or_else(|| report.findings.first()) {
+    let weight = |finding: &&FindingEntry| {
+        Severity::ALL
+            .iter()
+            .position(|s| s.name() == finding.severity)
+    };
+    if let Some(finding) = report.findings.iter().min_by_key(weight) {
         put!(out, "explain a finding: {program} explain {}\n", finding.id);
     }
 }

@@ -199,6 +199,7 @@ pub struct UnreadEntry {
 impl From<&Unread> for UnreadEntry {
     fn from(unread: &Unread) -> Self {
         let what = match &unread.subject {
+            Subject::List { kind, .. } if unread.place.is_some() => format!("a {kind}"),
             Subject::List {
                 kind,
                 namespace: None,
