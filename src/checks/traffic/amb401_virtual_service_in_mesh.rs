@@ -228,14 +228,25 @@ fn elsewhere(mesh: &Mesh, namespace: &Name, route: &Object<VirtualService>, out:
         if !lost {
             continue;
         }
+        let at = (route.reference(), field!["spec", "hosts", position]);
+        if !outside {
+            out.find(
+                namespace,
+                Severity::Warning,
+                at,
+                format!("host {host} means a Service of this namespace, and none was found: if there is one, callers in ambient mode follow these routes only at a waypoint of it"),
+                Remedy::person("check the Service together with the VirtualService, or delete the VirtualService"),
+            );
+            continue;
+        }
         let gateway = through_gateway(mesh, route).map_or_else(String::new, |gateway| {
             format!(", so their requests no longer go through {}", gateway.object)
         });
         out.find(
             namespace,
             Severity::Warning,
-            (route.reference(), field!["spec", "hosts", position]),
-            format!("callers here stop applying it to {host} when they lose their sidecars{gateway}"),
+            at,
+            format!("in ambient mode callers here no longer apply it to {host}{gateway}"),
             Remedy::person("bind that host's Service or ServiceEntry to a waypoint of this namespace, or keep the callers in sidecar mode"),
         );
     }

@@ -198,7 +198,7 @@ fn consumer(
         Severity::Warning,
         (rule.reference(), evidence.field),
         format!(
-            "callers here stop applying {} to {} -n {} when they lose their sidecars: its waypoint reads rules of its own and the Service's namespace only",
+            "in ambient mode callers here no longer apply {} to {} -n {}: its waypoint reads rules of its own and the Service's namespace only",
             in_a_row(&evidence.what),
             names(&lost),
             first.object.namespace
@@ -259,6 +259,9 @@ fn no_service(
     let message = match hosts::resolve(host, namespace) {
         Host::Service { namespace: home, name } => {
             format!("host {host} means Service/{name} -n {home}, and none was found: without it the rule has no effect")
+        }
+        Host::Namespace(home) => {
+            format!("host {host} means the Services of namespace {home}, and none was found: without them the rule has no effect")
         }
         Host::Elsewhere if short_with_namespace(mesh, host) => {
             format!("host {host} means no Service: only a name without a dot is completed, so the rule has no effect")
