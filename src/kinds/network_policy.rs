@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::lenient::{IntOrString, count, null_default};
+use super::lenient::{IntOrString, null_default};
 use super::{LabelSelector, Meta};
 
 /// A NetworkPolicy.
@@ -28,10 +28,10 @@ pub struct NetworkPolicySpec {
     pub policy_types: Vec<String>,
     /// What may come in.
     #[serde(default, deserialize_with = "null_default")]
-    pub ingress: Vec<IngressRule>,
+    pub ingress: Vec<PolicyRule>,
     /// What may go out.
     #[serde(default, deserialize_with = "null_default")]
-    pub egress: Vec<EgressRule>,
+    pub egress: Vec<PolicyRule>,
 }
 
 /// A direction of traffic.
@@ -44,6 +44,14 @@ pub enum Direction {
 }
 
 impl NetworkPolicySpec {
+    /// What it admits in a direction.
+    pub fn rules(&self, direction: Direction) -> &[PolicyRule] {
+        match direction {
+            Direction::Ingress => &self.ingress,
+            Direction::Egress => &self.egress,
+        }
+    }
+
     /// Whether it isolates its pods in a direction. Without `policyTypes` every policy isolates
     /// inbound traffic, and outbound traffic if it has an egress rule.
     pub fn isolates(&self, direction: Direction) -> bool {
@@ -59,26 +67,43 @@ impl NetworkPolicySpec {
     }
 }
 
-/// What may come in.
+/// What may come in, or go out.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-pub struct IngressRule {
+pub struct PolicyRule {
     /// On which ports; all when empty.
     #[serde(default, deserialize_with = "null_default")]
     pub ports: Vec<PolicyPort>,
-    /// How many kinds of peers it names; 0 admits every peer.
-    #[serde(rename = "from", default, deserialize_with = "count")]
-    pub peers: usize,
+    /// From whom, or to whom; everyone when empty.
+    #[serde(
+        rename = "from",
+        alias = "to",
+        default,
+        deserialize_with = "null_default"
+    )]
+    pub peers: Vec<NetworkPeer>,
 }
 
-/// What may go out.
+/// Whom a rule admits; what is given must hold together.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-pub struct EgressRule {
-    /// To which ports; all when empty.
+#[serde(rename_all = "camelCase")]
+pub struct NetworkPeer {
+    /// Which pods; all when absent.
+    #[serde(default)]
+    pub pod_selector: Option<LabelSelector>,
+    /// Of which namespaces; the policy's own when absent.
+    #[serde(default)]
+    pub namespace_selector: Option<LabelSelector>,
+    /// Addresses instead of pods.
+    #[serde(default)]
+    pub ip_block: Option<IpBlock>,
+}
+
+/// A range of addresses.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct IpBlock {
+    /// The range.
     #[serde(default, deserialize_with = "null_default")]
-    pub ports: Vec<PolicyPort>,
-    /// How many kinds of peers it names; 0 admits every peer.
-    #[serde(rename = "to", default, deserialize_with = "count")]
-    pub peers: usize,
+    pub cidr: String,
 }
 
 /// A port or a range of ports.
@@ -97,9 +122,14 @@ pub struct PolicyPort {
 }
 
 impl PolicyPort {
+    /// Whether it is about TCP.
+    pub fn is_tcp(&self) -> bool {
+        self.protocol.is_empty() || self.protocol == "TCP"
+    }
+
     /// Whether it admits a TCP port given by number.
     pub fn admits_tcp(&self, wanted: i64) -> bool {
-        (self.protocol.is_empty() || self.protocol == "TCP")
+        self.is_tcp()
             && match (&self.port, self.end_port) {
                 (None, _) => true,
                 (Some(IntOrString::Int(first)), Some(last)) => (*first..=last).contains(&wanted),

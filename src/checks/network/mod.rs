@@ -1,5 +1,9 @@
 //! NetworkPolicies.
 
+mod admission;
+
 use super::registry::checks;
 
-checks! {}
+checks! {
+    amb601_port_15008_not_admitted,
+}

@@ -1,0 +1,225 @@
+//! Which connections of today NetworkPolicies would refuse once they arrive on ztunnel's port.
+//!
+//! A pod that several policies select may do what any of them admits. So the policies that select a
+//! workload are taken together, and workloads with the same policies are judged once.
+
+use std::collections::BTreeMap;
+
+use crate::inventory::Object;
+use crate::kinds::network_policy::{Direction, NetworkPeer, NetworkPolicy, PolicyRule};
+use crate::kinds::{LabelSelector, Name};
+use crate::mesh::Mesh;
+use crate::mesh::namespaces::DATA_PLANE_LABEL;
+use crate::mesh::workloads::{Role, Workload};
+
+/// The port on which ztunnel, sidecars and waypoints take tunnelled connections.
+pub(super) const HBONE: i64 = 15008;
+
+/// A rule whose peers lose their way.
+#[derive(Debug)]
+pub(super) struct Gap<'a> {
+    /// The policy.
+    pub(super) policy: &'a Object<NetworkPolicy>,
+    /// Its rules in question, in order: position, and the peers that no rule admits to the port
+    /// (none named: everyone).
+    pub(super) rules: BTreeMap<usize, Vec<&'a NetworkPeer>>,
+    /// The workloads that are affected, sorted.
+    pub(super) workloads: Vec<&'a Workload>,
+}
+
+/// The gaps in the policies of a namespace, by policy name.
+pub(super) fn gaps<'a>(
+    mesh: &'a Mesh,
+    namespace: &Name,
+    direction: Direction,
+    concerns: impl Fn(&Workload) -> bool,
+) -> Vec<Gap<'a>> {
+    let policies = mesh.within::<NetworkPolicy>(namespace);
+    // A closed rule is needed for a gap; without one there is nothing to look for.
+    let any = policies.iter().any(|policy| {
+        let rules = policy.spec.rules(direction);
+        policy.spec.isolates(direction) && rules.iter().any(|rule| is_closed(rule, direction))
+    });
+    if !any {
+        return Vec::new();
+    }
+    let mut gaps: BTreeMap<usize, Gap<'_>> = BTreeMap::new();
+    for (selecting, workloads) in selected(mesh, namespace, policies, direction) {
+        let workloads: Vec<&Workload> = workloads
+            .into_iter()
+            .filter(|workload| takes_part(workload) && concerns(workload))
+            .collect();
+        if workloads.is_empty() {
+            continue;
+        }
+        let rules = |position: &usize| policies[*position].spec.rules(direction);
+        let open: Vec<&PolicyRule> = selecting
+            .iter()
+            .flat_map(rules)
+            .filter(|rule| admits_hbone(rule))
+            .collect();
+        for position in &selecting {
+            for (index, rule) in rules(position).iter().enumerate() {
+                let Some(peers) = refused(rule, &open, direction) else {
+                    continue;
+                };
+                let gap = gaps.entry(*position).or_insert_with(|| Gap {
+                    policy: &policies[*position],
+                    rules: BTreeMap::new(),
+                    workloads: Vec::new(),
+                });
+                gap.rules.insert(index, peers);
+                gap.workloads.extend(&workloads);
+            }
+        }
+    }
+    let mut gaps: Vec<Gap<'_>> = gaps.into_values().collect();
+    for gap in &mut gaps {
+        gap.workloads.sort_by(|a, b| a.object.cmp(&b.object));
+        gap.workloads.dedup_by(|a, b| a.object == b.object);
+    }
+    gaps
+}
+
+/// The workloads of a namespace by the policies that isolate them.
+fn selected<'a>(
+    mesh: &'a Mesh,
+    namespace: &Name,
+    policies: &[Object<NetworkPolicy>],
+    direction: Direction,
+) -> BTreeMap<Vec<usize>, Vec<&'a Workload>> {
+    let mut by_workload: BTreeMap<_, (Vec<usize>, &Workload)> = BTreeMap::new();
+    for (position, policy) in policies.iter().enumerate() {
+        if !policy.spec.isolates(direction) {
+            continue;
+        }
+        let selector = &policy.spec.pod_selector;
+        for workload in mesh.selected(namespace, &selector.match_labels) {
+            if selector.matches(&workload.labels) {
+                let entry = by_workload.entry(&workload.object);
+                entry.or_insert((Vec::new(), workload)).0.push(position);
+            }
+        }
+    }
+    let mut by_policies: BTreeMap<Vec<usize>, Vec<&Workload>> = BTreeMap::new();
+    for (selecting, workload) in by_workload.into_values() {
+        by_policies.entry(selecting).or_default().push(workload);
+    }
+    by_policies
+}
+
+/// Whether NetworkPolicies act on a workload's pods, and ztunnel, a sidecar or a waypoint will.
+fn takes_part(workload: &Workload) -> bool {
+    let kept_out = workload.labels.has(DATA_PLANE_LABEL, "none")
+        && workload.role != Role::Waypoint
+        && !workload.has_sidecar();
+    !workload.host_network && workload.role != Role::Istio && !kept_out
+}
+
+fn admits_hbone(rule: &PolicyRule) -> bool {
+    rule.ports.is_empty() || rule.ports.iter().any(|port| port.admits_tcp(HBONE))
+}
+
+/// Whether a rule admits TCP that would be tunnelled, and not the tunnel.
+fn is_closed(rule: &PolicyRule, direction: Direction) -> bool {
+    let tunnelled = rule.ports.iter().any(|port| {
+        // Name servers are asked on their own port, which is not in the mesh.
+        port.is_tcp() && !(direction == Direction::Egress && port.admits_tcp(53))
+    });
+    let of_pods = rule.peers.is_empty() || rule.peers.iter().any(may_be_pods);
+    tunnelled && of_pods && !admits_hbone(rule)
+}
+
+/// The peers of a closed rule whom none of the open ones admits; an empty list is everyone.
+fn refused<'a>(
+    rule: &'a PolicyRule,
+    open: &[&PolicyRule],
+    direction: Direction,
+) -> Option<Vec<&'a NetworkPeer>> {
+    if !is_closed(rule, direction) || open.iter().any(|open| open.peers.is_empty()) {
+        return None;
+    }
+    if rule.peers.is_empty() {
+        return Some(Vec::new());
+    }
+    let peers: Vec<&NetworkPeer> = rule
+        .peers
+        .iter()
+        .filter(|peer| may_be_pods(peer))
+        .filter(|peer| {
+            let mut admitted = open.iter().flat_map(|open| &open.peers);
+            !admitted.any(|other| covers(other, peer))
+        })
+        .collect();
+    (!peers.is_empty()).then_some(peers)
+}
+
+/// Whether a peer can be a pod: addresses that are public are not.
+fn may_be_pods(peer: &NetworkPeer) -> bool {
+    let Some(block) = &peer.ip_block else {
+        return true;
+    };
+    let private = [
+        "10.",
+        "172.",
+        "192.168.",
+        "100.",
+        "0.0.0.0/0",
+        "::/0",
+        "fc",
+        "fd",
+    ];
+    private.iter().any(|start| block.cidr.starts_with(start))
+}
+
+/// Whether everyone whom `narrow` means is meant by `wide`, as far as their texts tell.
+fn covers(wide: &NetworkPeer, narrow: &NetworkPeer) -> bool {
+    if wide == narrow {
+        return true;
+    }
+    if wide.ip_block.is_some() || narrow.ip_block.is_some() {
+        return false;
+    }
+    let all =
+        |selector: &Option<LabelSelector>| selector.as_ref().is_none_or(LabelSelector::is_empty);
+    let namespaces = match (&wide.namespace_selector, &narrow.namespace_selector) {
+        (Some(wide), _) if wide.is_empty() => true,
+        (wide, narrow) => wide == narrow,
+    };
+    namespaces && (all(&wide.pod_selector) || wide.pod_selector == narrow.pod_selector)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(json: &str) -> NetworkPeer {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn a_peer_covers_those_within_it() {
+        let everyone = r#"{"namespaceSelector":{}}"#;
+        let web = r#"{"namespaceSelector":{"matchLabels":{"a":"web"}}}"#;
+        let web_app = r#"{"namespaceSelector":{"matchLabels":{"a":"web"}},"podSelector":{"matchLabels":{"b":"c"}}}"#;
+        let here = r#"{"podSelector":{}}"#;
+        let app = r#"{"podSelector":{"matchLabels":{"b":"c"}}}"#;
+        for (wide, narrow, expected) in [
+            (everyone, web_app, true),
+            (everyone, app, true),
+            (web, web_app, true),
+            (web_app, web, false),
+            (here, app, true),
+            (here, web, false),
+            (app, app, true),
+            (app, web_app, false),
+            (r#"{"ipBlock":{"cidr":"0.0.0.0/0"}}"#, app, false),
+        ] {
+            assert_eq!(
+                covers(&peer(wide), &peer(narrow)),
+                expected,
+                "{wide} {narrow}"
+            );
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! AMB601: NetworkPolicies that admit connections on the application's port and not on TCP 15008, on
+//! which they arrive in ambient mode (istio.io, Ambient and Kubernetes NetworkPolicy; istio/istio#52742,
+//! istio/ztunnel#1229).
+
+use super::admission::{Gap, HBONE, gaps};
+use crate::checks::policy::names;
+use crate::checks::workload::may_have_sidecar;
+use crate::checks::{Area, Check, Id, Meta, Remedy, Severity, Sink, View};
+use crate::kinds::network_policy::{Direction, NetworkPeer, NetworkPolicy, PolicyRule};
+use crate::kinds::path::field;
+use crate::kinds::{FieldPath, Kind, KindSet, LabelSelector, Labels, Name, Resource};
+use crate::mesh::namespaces::Namespace;
+use crate::mesh::workloads::{DataPlane, Mode, Role, Workload};
+use crate::mesh::{self, Mesh};
+
+/// The check.
+pub static CHECK: Port15008NotAdmitted = Port15008NotAdmitted;
+
+/// The check's type.
+#[derive(Debug)]
+pub struct Port15008NotAdmitted;
+
+static META: Meta = Meta {
+    id: Id("AMB601"),
+    slug: "port-15008-not-admitted",
+    area: Area::Network,
+    highest: Severity::Blocking,
+    reads: mesh::WORKLOADS.and(KindSet::of(&[Kind::NetworkPolicy])),
+    needs: &[],
+    since: "0.1.0",
+    page: include_str!("amb601_port_15008_not_admitted.md"),
+};
+
+impl Check for Port15008NotAdmitted {
+    fn meta(&self) -> &'static Meta {
+        &META
+    }
+
+    fn run(&self, view: &View<'_>, out: &mut Sink<'_>) {
+        let mesh = view.mesh;
+        for namespace in view.namespaces() {
+            let inward = gaps(mesh, &namespace.name, Direction::Ingress, is_entered);
+            for gap in &inward {
+                own(namespace, gap, Direction::Ingress, out);
+            }
+            for gap in &gaps(mesh, &namespace.name, Direction::Egress, |_| true) {
+                own(namespace, gap, Direction::Egress, out);
+            }
+        }
+        let callers: Vec<Gap<'_>> = homes(mesh)
+            .iter()
+            .flat_map(|home| gaps(mesh, home, Direction::Egress, is_in_mesh))
+            .collect();
+        for namespace in view.namespaces() {
+            by_name(namespace, &callers, out);
+        }
+        by_nobody(view, &callers, out);
+    }
+}
+
+/// The namespaces that have NetworkPolicies.
+fn homes(mesh: &Mesh) -> Vec<Name> {
+    let policies = mesh.all::<NetworkPolicy>();
+    policies
+        .chunk_by(|a, b| a.metadata.namespace == b.metadata.namespace)
+        .map(|run| run[0].metadata.namespace.clone())
+        .collect()
+}
+
+/// Whether tunnelled connections come to it; to a gateway people come as they are.
+fn is_entered(workload: &Workload) -> bool {
+    matches!(workload.role, Role::Application | Role::Waypoint)
+}
+
+/// Whether it tunnels what it sends to ambient pods.
+fn is_in_mesh(workload: &Workload) -> bool {
+    workload.role != Role::Application
+        || may_have_sidecar(workload)
+        || workload.mode() == Mode::All(DataPlane::Ambient)
+}
+
+const fn part(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Ingress => "ingress",
+        Direction::Egress => "egress",
+    }
+}
+
+/// The gap's first rule: where its ports stand, and the ports in words.
+fn first_rule(gap: &Gap<'_>, direction: Direction) -> (usize, FieldPath, String) {
+    let index = gap.rules.keys().next().copied().unwrap_or_default();
+    let ports = gap
+        .policy
+        .spec
+        .rules(direction)
+        .get(index)
+        .map_or_else(String::new, ports_in_words);
+    let path = field!["spec", part(direction), index, "ports"];
+    (index, path, ports)
+}
+
+fn ports_in_words(rule: &PolicyRule) -> String {
+    let mut ports: Vec<String> = rule
+        .ports
+        .iter()
+        .filter(|port| port.is_tcp())
+        .filter_map(|port| match (&port.port, port.end_port) {
+            (Some(first), Some(last)) => Some(format!("{first}-{last}")),
+            (Some(port), None) => Some(port.to_string()),
+            (None, _) => None,
+        })
+        .collect();
+    if ports.len() > 3 {
+        let more = ports.len() - 2;
+        ports.truncate(2);
+        ports.push(format!("{more} more"));
+    }
+    let more = if ports.len() > 1 { "ports " } else { "port " };
+    format!("{more}{}", ports.join(", "))
+}
+
+fn rules_in_words(gap: &Gap<'_>) -> String {
+    match gap.rules.len() {
+        0 | 1 => String::new(),
+        more => format!(" (one of {more} such rules)"),
+    }
+}
+
+/// A policy of the namespace itself, which the move completes.
+fn own(namespace: &Namespace, gap: &Gap<'_>, direction: Direction, out: &mut Sink<'_>) {
+    let (_, path, ports) = first_rule(gap, direction);
+    let who = names(&gap.workloads);
+    let more = rules_in_words(gap);
+    let (message, remedy) = match direction {
+        Direction::Ingress => (
+            format!(
+                "callers are admitted on {ports} only{more}: in ambient mode their connections arrive on TCP {HBONE}, \
+                 and {who} would not be reached"
+            ),
+            format!("the policy admits TCP {HBONE} from the same peers, and from the waypoint where there is one"),
+        ),
+        Direction::Egress => (
+            format!(
+                "connections may go to {ports} only{more}: in ambient mode those to pods of the mesh go to TCP {HBONE}, \
+                 and {who} would not get through"
+            ),
+            format!("the policy admits TCP {HBONE} to the same peers, and to the waypoint where there is one"),
+        ),
+    };
+    out.find(
+        &namespace.name,
+        Severity::Change,
+        (gap.policy.reference(), path),
+        message,
+        Remedy::moved(remedy),
+    );
+}
+
+/// Policies of other namespaces that let their pods call this one, and not on the port.
+fn by_name(namespace: &Namespace, callers: &[Gap<'_>], out: &mut Sink<'_>) {
+    let labels = with_name(namespace);
+    let elsewhere = |gap: &&Gap<'_>| gap.policy.metadata.namespace != namespace.name;
+    for gap in callers.iter().filter(elsewhere) {
+        let naming = gap.rules.iter().find(|(_, peers)| {
+            let mut selectors = peers.iter().filter_map(|peer| selects(peer));
+            selectors.any(|selector| selector.matches(&labels))
+        });
+        if let Some((index, _)) = naming {
+            refuse(namespace, gap, *index, out);
+        }
+    }
+}
+
+/// Policies that let their pods call anyone, and not on the port: one finding, since nothing says
+/// whether anyone there calls a namespace that is judged.
+fn by_nobody(view: &View<'_>, callers: &[Gap<'_>], out: &mut Sink<'_>) {
+    let is_elsewhere = |home: &Name| view.namespaces().any(|namespace| namespace.name != *home);
+    let wide: Vec<&Gap<'_>> = callers
+        .iter()
+        .filter(|gap| gap.rules.values().any(|peers| is_wide(peers)))
+        .filter(|gap| is_elsewhere(&gap.policy.metadata.namespace))
+        .collect();
+    let Some(first) = wide.first() else {
+        return;
+    };
+    let (_, path, ports) = first_rule(first, Direction::Egress);
+    let more = match wide.len() - 1 {
+        0 => String::new(),
+        1 => ", and 1 policy more does the like".to_owned(),
+        more => format!(", and {more} policies more do the like"),
+    };
+    out.find_for_all(
+        Severity::Warning,
+        (first.policy.reference(), path),
+        format!(
+            "the policy lets {} connect to {ports} of anyone and not to TCP {HBONE}{more}: what its pods call in a \
+             namespace that moves, they no longer reach",
+            names(&first.workloads)
+        ),
+        Remedy::person(format!("let callers of a namespace that moves connect to TCP {HBONE} of its pods")),
+    );
+}
+
+/// The namespaces that a peer chooses by their labels.
+fn selects(peer: &NetworkPeer) -> Option<&LabelSelector> {
+    peer.namespace_selector.as_ref().filter(|selector| !selector.is_empty())
+}
+
+/// Whether everyone, or every namespace, is meant: nobody is named.
+fn is_wide(peers: &[&NetworkPeer]) -> bool {
+    peers.is_empty()
+        || peers.iter().any(|peer| {
+            peer.ip_block.is_some() || peer.namespace_selector.as_ref().is_some_and(LabelSelector::is_empty)
+        })
+}
+
+/// A namespace's labels with the one that the API server adds.
+fn with_name(namespace: &Namespace) -> Labels {
+    let known = namespace.labels.as_ref().map_or(&[][..], Labels::pairs);
+    let mut pairs = known.to_vec();
+    pairs.push((Name::from("kubernetes.io/metadata.name"), namespace.name.clone()));
+    Labels::from_pairs(pairs)
+}
+
+fn refuse(namespace: &Namespace, gap: &Gap<'_>, index: usize, out: &mut Sink<'_>) {
+    let rules = gap.policy.spec.rules(Direction::Egress);
+    let ports = rules.get(index).map_or_else(String::new, ports_in_words);
+    let meta = &gap.policy.metadata;
+    out.find(
+        &namespace.name,
+        Severity::Blocking,
+        (gap.policy.reference(), field!["spec", "egress", index, "ports"]),
+        format!(
+            "the policy lets {} of {} connect to {ports} of {} and not to TCP {HBONE}, on which pods in ambient mode \
+             are called: their requests would not get through",
+            names(&gap.workloads),
+            meta.namespace,
+            namespace.name
+        ),
+        Remedy::command(
+            format!("admit TCP {HBONE} as well; the policy is outside the namespace that moves"),
+            format!(
+                r#"kubectl patch networkpolicy {} -n {} --type=json -p '[{{"op":"add","path":"/spec/egress/{index}/ports/-","value":{{"protocol":"TCP","port":{HBONE}}}}}]'"#,
+                meta.name, meta.namespace
+            ),
+        ),
+    );
+}
