@@ -138,8 +138,8 @@ pub struct ReplicasSpec {
     /// What the pods are made of.
     #[serde(default, deserialize_with = "null_default")]
     pub template: PodTemplate,
-    /// How pods are replaced (StatefulSet, DaemonSet).
-    #[serde(default, deserialize_with = "null_default")]
+    /// How pods are replaced; Deployments and Rollouts call it `strategy`.
+    #[serde(default, alias = "strategy", deserialize_with = "null_default")]
     pub update_strategy: UpdateStrategy,
     /// Argo Rollouts: the Deployment whose template is used instead.
     #[serde(default)]

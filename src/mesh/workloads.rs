@@ -75,7 +75,7 @@ pub struct Workload {
     pub host_network: bool,
     /// How many pods it should have, where that is a number.
     pub replicas: Option<u32>,
-    /// How it replaces pods (StatefulSet, DaemonSet).
+    /// How it replaces pods.
     pub update_strategy: UpdateStrategy,
     /// Whether changes to its template are held back.
     pub paused: bool,

@@ -15,6 +15,7 @@ checks! {
     amb205_pods_without_sidecar_captured,
     amb207_waypoint_label_without_effect,
     amb208_waypoint_not_ready_or_single,
+    amb223_pods_not_replaced,
 }
 
 /// Whether a workload's pods have a sidecar, or may have one as far as is known: of a namespace
