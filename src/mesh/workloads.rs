@@ -339,22 +339,29 @@ fn owner(pod: &Object<Pod>, known: &HashMap<ObjectRef, usize>, inventory: &Inven
     let named = |kind: Kind, name: &Name| ObjectRef::new(kind, namespace, name);
     match owner.kind.as_ref() {
         "ReplicaSet" => {
-            let base = pod
-                .metadata
-                .labels
-                .get("pod-template-hash")
-                .or_else(|| pod.metadata.labels.get("rollouts-pod-template-hash"))
-                .and_then(|hash| owner.name.strip_suffix(hash)?.strip_suffix('-'));
-            if let Some(base) = base {
-                let base = Name::from(base);
-                for kind in [Kind::Rollout, Kind::Deployment] {
-                    let candidate = named(kind, &base);
-                    if known.contains_key(&candidate) {
-                        return candidate;
-                    }
-                }
-            }
-            named(Kind::ReplicaSet, &owner.name)
+            let set = named(Kind::ReplicaSet, &owner.name);
+            let base = |label, kind| {
+                let hash = pod.metadata.labels.get(label)?;
+                let base = owner.name.strip_suffix(hash)?.strip_suffix('-')?;
+                Some(named(kind, &Name::from(base)))
+            };
+            let candidates = [
+                base("pod-template-hash", Kind::Rollout),
+                base("pod-template-hash", Kind::Deployment),
+                base("rollouts-pod-template-hash", Kind::Rollout),
+            ];
+            let [_, deployment, rollout] = &candidates;
+            let mut known_ones = candidates
+                .iter()
+                .flatten()
+                .chain([&set])
+                .filter(|object| known.contains_key(object));
+            // What was not read is named all the same, as Istio does by the name alone.
+            let named = known_ones
+                .next()
+                .or(deployment.as_ref())
+                .or(rollout.as_ref());
+            named.unwrap_or(&set).clone()
         }
         "Job" => {
             let job = crate::inventory::find(&inventory.objects.jobs, namespace, &owner.name);

@@ -19,6 +19,10 @@ const NOT_OVER: &str = "status.phase!=Succeeded,status.phase!=Failed";
 /// Pods with a sidecar that does not accept HBONE, as their labels say.
 const WITHOUT_HBONE: &str = "security.istio.io/tlsMode=istio,networking.istio.io/tunnel!=http";
 
+/// Services that lead into a network, and the one that stands for an istiod of another cluster.
+const OF_NETWORK: &str = "topology.istio.io/network";
+const ISTIOD_ELSEWHERE: &str = "metadata.name=istiod-remote";
+
 /// Kinds of which only the objects of the namespaces in question, and Istio's, are read. All others
 /// are read cluster-wide: what configures a mesh may stand in any namespace.
 const LOCAL: KindSet = KindSet::of(&[
@@ -66,6 +70,12 @@ impl Query {
         self
     }
 
+    /// Only those with these fields.
+    fn selected(mut self, selector: &str) -> Self {
+        self.fields = Some(selector.to_owned());
+        self
+    }
+
     /// Whole objects.
     pub(super) fn whole(mut self) -> Self {
         self.metadata_only = false;
@@ -86,6 +96,18 @@ impl Query {
     }
 }
 
+/// What is asked for of namespaces that are not looked into.
+fn elsewhere(kind: Kind) -> Vec<Query> {
+    match kind {
+        Kind::Pod => vec![Query::of(kind).labelled(WITHOUT_HBONE)],
+        Kind::Service => vec![
+            Query::of(kind).labelled(OF_NETWORK),
+            Query::of(kind).selected(ISTIOD_ELSEWHERE),
+        ],
+        _ => Vec::new(),
+    }
+}
+
 impl Reader<'_> {
     /// Reads the lists of all kinds in question.
     pub(super) async fn lists(&self, ground: &Ground) -> Result<Vec<Inventory>, Error> {
@@ -101,20 +123,17 @@ impl Reader<'_> {
         if ground.is_wide() || !LOCAL.contains(kind) {
             return self.everywhere(&query, ground.homes()).await;
         }
-        if kind != Kind::Pod {
-            return self.in_each(&query, ground.homes()).await;
-        }
-        let elsewhere = query
-            .clone()
-            .labelled(WITHOUT_HBONE)
-            .outside(ground.homes());
+        let elsewhere = elsewhere(kind).into_iter();
+        let elsewhere: Vec<Query> = elsewhere
+            .map(|query| query.outside(ground.homes()))
+            .collect();
         let nowhere = BTreeSet::new();
-        let (here, elsewhere) = try_join(
-            self.in_each(&query, ground.homes()),
-            self.everywhere(&elsewhere, &nowhere),
-        )
-        .await?;
-        Ok(join([here, elsewhere]))
+        let elsewhere = elsewhere
+            .iter()
+            .map(|query| self.everywhere(query, &nowhere));
+        let here = self.in_each(&query, ground.homes());
+        let (here, elsewhere) = try_join(here, try_join_all(elsewhere)).await?;
+        Ok(join(elsewhere.into_iter().chain([here])))
     }
 
     /// Reads a list cluster-wide or, where that is not allowed, in each of `homes`.

@@ -42,7 +42,6 @@ async fn little_is_asked_for() {
         assert!(lists.contains(expected), "{expected}: {lists:#?}");
     }
     for never in [
-        "services",
         "configmaps",
         "replicasets.apps",
         "secrets",
@@ -55,6 +54,20 @@ async fn little_is_asked_for() {
         status.phase%21%3DFailed%2Cmetadata.namespace%21%3Ddefault%2C\
         metadata.namespace%21%3Distio-system&limit=5";
     assert!(script.seen().iter().any(|seen| seen.target == elsewhere));
+    // Of other namespaces' Services only those by which networks and control planes are joined.
+    let services: Vec<String> = script
+        .seen()
+        .into_iter()
+        .map(|seen| seen.target)
+        .filter(|target| target.starts_with("/api/v1/services?"))
+        .collect();
+    assert_eq!(services.len(), 2, "{services:#?}");
+    assert!(
+        services
+            .iter()
+            .all(|target| target.contains("Selector=topology.istio.io")
+                || target.contains("Selector=metadata.name%3Distiod-remote"))
+    );
     let reviews = script
         .seen()
         .iter()

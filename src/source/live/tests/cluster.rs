@@ -260,8 +260,11 @@ fn selected(object: &Value, query: &BTreeMap<String, String>) -> bool {
             (None, None) => label(term).is_some(),
         })
         && terms("fieldSelector").iter().all(|term| {
-            let (key, value) = term.split_once("!=").unwrap();
-            field(key).and_then(Value::as_str) != Some(value)
+            let (key, value) = term.split_once('=').unwrap();
+            match key.strip_suffix('!') {
+                Some(key) => field(key).and_then(Value::as_str) != Some(value),
+                None => field(key).and_then(Value::as_str) == Some(value),
+            }
         })
 }
 
