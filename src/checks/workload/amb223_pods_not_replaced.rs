@@ -44,7 +44,7 @@ impl Check for PodsNotReplaced {
             let mut left = Left::default();
             let mut abrupt = Vec::new();
             for workload in mesh.workloads_in(name).iter().filter(|w| is_replaced(w)) {
-                let found = held_back(workload).or_else(|| costly(workload, &budgets));
+                let found = held_back(workload).or_else(|| costly(mesh, workload, &budgets));
                 if let Some(found) = found {
                     found.report(name, workload, out);
                 } else {
@@ -134,7 +134,8 @@ fn held_back(workload: &Workload) -> Option<Found> {
 }
 
 /// Controllers that do replace their pods, at a price that their owner should know before.
-fn costly(workload: &Workload, budgets: &Budgets) -> Option<Found> {
+fn costly(mesh: &Mesh, workload: &Workload, budgets: &Budgets) -> Option<Found> {
+    let served = mesh.services_of(workload).next().is_some();
     let object = &workload.object;
     let name = object.short();
     let warning = |field, message, text: &str| {
@@ -147,7 +148,7 @@ fn costly(workload: &Workload, budgets: &Budgets) -> Option<Found> {
             format!("{name} replaces its pods by its own steps: the move waits for its pauses and analyses, with pods of both modes behind one Service"),
             "choose a time at which somebody can promote it",
         ),
-        Kind::Deployment if workload.update_strategy.kind == "Recreate" => warning(
+        Kind::Deployment if served && workload.update_strategy.kind == "Recreate" => warning(
             field!["spec", "strategy", "type"],
             format!("{name} stops all its pods before it starts new ones: it does not answer while it is switched"),
             "choose a time at which that is acceptable",
@@ -164,7 +165,7 @@ fn costly(workload: &Workload, budgets: &Budgets) -> Option<Found> {
                     "see that the others carry the load while one is replaced",
                 );
             }
-            if object.kind == Kind::StatefulSet && workload.replicas == Some(1) {
+            if served && object.kind == Kind::StatefulSet && workload.replicas == Some(1) {
                 return warning(
                     field!["spec", "replicas"],
                     format!("{name} has a single pod, which stops before the new one starts: it does not answer while it is switched"),
@@ -227,8 +228,7 @@ impl<'a> Left<'a> {
     fn add(&mut self, mesh: &Mesh, workload: &'a Workload) {
         let object = &workload.object;
         match object.kind {
-            Kind::Job => self.finite.push(object),
-            Kind::CronJob if workload.pod_count() > 0 => self.finite.push(object),
+            Kind::Job | Kind::CronJob if workload.pod_count() > 0 => self.finite.push(object),
             Kind::Pod | Kind::ReplicaSet if !workload.has_template => {
                 let pod = mesh.pods(workload).next();
                 match pod.and_then(|pod| pod.metadata.owner.as_ref()) {
