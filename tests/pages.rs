@@ -2,6 +2,7 @@
 //! report into the `finding` blocks; read the difference before committing it.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use kubectl_ambient::checks::page::{self, Example, HEADINGS, Page, Shows};
@@ -158,5 +159,60 @@ fn the_registry_is_sorted_and_names_agree() {
         );
         assert!(file(check).exists(), "{} has no file of its name", meta.id);
         assert!(file(check).with_extension("rs").exists());
+    }
+}
+
+/// The index of the published pages.
+fn index() -> String {
+    let mut text = String::from(
+        "# Checks\n\nMade from the pages beside the code. The same on a terminal: `kubectl ambient explain AMB301`.\n\n\
+         | id | area | at most | found |\n|---|---|---|---|\n",
+    );
+    for check in all() {
+        let meta = check.meta();
+        let title = Page::parse(meta.page).map_or("", |page| page.title);
+        let link = meta.id.0.to_lowercase();
+        let _cannot_fail = write!(
+            text,
+            "| [{}]({link}.md) | {} | {} | {title} |\n",
+            meta.id,
+            meta.area.name(),
+            meta.highest
+        );
+    }
+    text
+}
+
+#[test]
+fn published_pages_are_those_beside_the_code() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/checks");
+    let mut wanted = vec![("README.md".to_owned(), index())];
+    for check in all() {
+        let meta = check.meta();
+        wanted.push((
+            format!("{}.md", meta.id.0.to_lowercase()),
+            meta.page.to_owned(),
+        ));
+    }
+    if std::env::var_os("UPDATE_PAGES").is_some() {
+        std::fs::create_dir_all(&folder).unwrap();
+        for (name, text) in &wanted {
+            std::fs::write(folder.join(name), text).unwrap();
+        }
+    }
+    let mut found: Vec<String> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    found.sort();
+    let mut names: Vec<String> = wanted.iter().map(|(name, _)| name.clone()).collect();
+    names.sort();
+    assert_eq!(found, names, "run UPDATE_PAGES=1 cargo test --test pages");
+    for (name, text) in wanted {
+        let written = std::fs::read_to_string(folder.join(&name)).unwrap();
+        assert_eq!(
+            written, text,
+            "docs/checks/{name}: run UPDATE_PAGES=1 cargo test --test pages"
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! The objects of an inventory, one list a kind, made from the table of kinds.
 
 use super::{Object, Origin};
+use crate::kinds::path::field;
 use crate::kinds::{DecodeError, Interner, Kind, Name, ObjectRef, Resource, for_each_kind};
 
 macro_rules! define_objects {
@@ -129,6 +130,14 @@ fn push<T: Resource>(
 ) -> Result<(), DecodeError> {
     let mut value = T::decode(json, names)?;
     let meta = value.meta_mut();
+    for (field, text) in [("name", &meta.name), ("namespace", &meta.namespace)] {
+        if !text.is_empty() && !is_name(text) {
+            return Err(DecodeError {
+                path: field!["metadata", field],
+                message: format!("`{text}` is no name that Kubernetes takes; is this a template?"),
+            });
+        }
+    }
     match T::KIND.scope() {
         crate::kinds::Scope::Cluster => meta.namespace = Name::from(""),
         crate::kinds::Scope::Namespaced if meta.namespace.is_empty() => {
@@ -145,6 +154,13 @@ fn push<T: Resource>(
         });
     }
     Ok(())
+}
+
+/// Whether a text may be the name of an object of the kinds that we read: lower-case letters, digits,
+/// `-` and `.`; `*` stands for what the server adds to a `generateName`.
+fn is_name(text: &str) -> bool {
+    text.bytes()
+        .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'*'))
 }
 
 /// Kinds of which the whole object is kept.

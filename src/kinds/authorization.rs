@@ -125,9 +125,20 @@ pub struct To {
 
 /// A source or an operation: fields by name with their values; all fields must match, one of a
 /// field's values does. Fields are kept by name so that one unknown to us is seen, not lost.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Clause(pub BTreeMap<String, Vec<String>>);
+
+impl<'de> Deserialize<'de> for Clause {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let fields = BTreeMap::<String, Option<Vec<String>>>::deserialize(deserializer)?;
+        Ok(Self(
+            fields
+                .into_iter()
+                .map(|(k, v)| (k, v.unwrap_or_default()))
+                .collect(),
+        ))
+    }
+}
 
 /// An entry of `when`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -220,3 +231,22 @@ super::resource!(
     RequestAuthentication,
     PeerAuthentication
 );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_that_is_null_is_empty() {
+        let rule: Rule =
+            serde_json::from_str(r#"{"to":[{"operation":{"methods":null,"paths":["/x"]}}]}"#)
+                .unwrap();
+        assert_eq!(rule.to[0].operation.0["methods"], Vec::<String>::new());
+        assert_eq!(rule.to[0].operation.0["paths"], ["/x"]);
+    }
+
+    #[test]
+    fn a_list_that_is_a_text_is_an_error() {
+        assert!(serde_json::from_str::<Clause>(r#"{"methods":"GET"}"#).is_err());
+    }
+}

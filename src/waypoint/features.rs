@@ -13,7 +13,7 @@ use crate::kinds::{FieldPath, Labels, Name, ObjectRef, Resource};
 use crate::mesh::services::Service;
 use crate::mesh::workloads::Role;
 use crate::mesh::{Mesh, waypoints};
-use crate::semantics::authorization::{needs_http, policy_beyond_ztunnel};
+use crate::semantics::authorization::{is_dry_run, needs_http, policy_beyond_ztunnel};
 
 /// Something a Service uses beyond mutual TLS and rules on identities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -197,7 +197,8 @@ fn authorization(
         spec.target_ref.as_ref(),
         &spec.target_refs,
     );
-    if attached.targets.is_empty() && !needs_http(spec) {
+    // One that is only tried enforces nothing that could be lost.
+    if is_dry_run(&policy.metadata) || (attached.targets.is_empty() && !needs_http(spec)) {
         return;
     }
     let beyond = policy_beyond_ztunnel(spec);
