@@ -172,9 +172,9 @@ fn index() -> String {
         let meta = check.meta();
         let title = Page::parse(meta.page).map_or("", |page| page.title);
         let link = meta.id.0.to_lowercase();
-        let _cannot_fail = write!(
+        let _cannot_fail = writeln!(
             text,
-            "| [{}]({link}.md) | {} | {} | {title} |\n",
+            "| [{}]({link}.md) | {} | {} | {title} |",
             meta.id,
             meta.area.name(),
             meta.highest
