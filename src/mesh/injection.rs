@@ -115,7 +115,7 @@ impl Injectors {
         annotations: &Labels,
         host_network: bool,
     ) -> Injection {
-        if host_network || IGNORED.contains(&namespace) || labels.has(INJECT_LABEL, "false") {
+        if host_network || IGNORED.contains(&namespace) || refuses(labels, annotations) {
             return Injection::NotInjected;
         }
         let revision = match setting {
@@ -131,15 +131,21 @@ impl Injectors {
                 }
             }
         };
-        // The label of the same name beats the annotation; only its absence lets it speak.
-        if labels.get(INJECT_LABEL).is_none() && annotations.has(INJECT_LABEL, "false") {
-            return Injection::NotInjected;
-        }
         match &self.revisions {
             Some(known) if !known.contains(&revision) => Injection::NotInjected,
             _ => Injection::Injected(revision),
         }
     }
+}
+
+/// Whether a pod says no itself. The label of the same name beats the annotation; whatever is not a
+/// yes (as YAML once wrote it) or nothing is a no.
+fn refuses(labels: &Labels, annotations: &Labels) -> bool {
+    let said = labels.get(INJECT_LABEL).or(annotations.get(INJECT_LABEL));
+    said.is_some_and(|said| {
+        let yes = ["", "y", "yes", "true", "on"];
+        !yes.iter().any(|yes| said.eq_ignore_ascii_case(yes))
+    })
 }
 
 /// Istio renders a webhook that must match nothing with this requirement.
@@ -238,6 +244,15 @@ mod tests {
             Injection::Injected("default".to_owned()),
             "the label beats the annotation"
         );
+        for (said, injected) in [("no", false), ("False", false), ("Yes", true), ("", true)] {
+            let annotation = labels(&[(INJECT_LABEL, said)]);
+            let decided = injectors.decide("a", &enabled, &none, &annotation, false);
+            assert_eq!(
+                matches!(decided, Injection::Injected(_)),
+                injected,
+                "{said}"
+            );
+        }
     }
 
     #[test]

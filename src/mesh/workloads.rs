@@ -300,6 +300,8 @@ fn from_pod(object: ObjectRef, pod: &Object<Pod>) -> Workload {
     }
 }
 
+/// What its labels claim it to be. That of a label which anyone may write holds only as long as it
+/// is not injected like an application (`settle`).
 fn role(labels: &Labels, annotations: &Labels) -> Role {
     if let Some(managed) = labels.get(MANAGED_LABEL) {
         return if managed == "istio.io-mesh-controller" {
@@ -308,11 +310,8 @@ fn role(labels: &Labels, annotations: &Labels) -> Role {
             Role::Gateway
         };
     }
-    let template = annotations
-        .get("inject.istio.io/templates")
-        .unwrap_or_default();
     if labels.get(GATEWAY_NAME_LABEL).is_some()
-        || template.split(',').any(|name| name.trim() == "gateway")
+        || is_gateway_template(annotations)
         || labels
             .get("istio")
             .is_some_and(|name| name.ends_with("gateway"))
@@ -326,6 +325,24 @@ fn role(labels: &Labels, annotations: &Labels) -> Role {
     } else {
         Role::Application
     }
+}
+
+fn is_gateway_template(annotations: &Labels) -> bool {
+    let templates = annotations.get("inject.istio.io/templates");
+    templates.is_some_and(|names| names.split(',').any(|name| name.trim() == "gateway"))
+}
+
+/// Whether it gets the sidecar of an application. Istio's own components and gateways are kept from
+/// it by their labels, or are injected by a template of their own.
+fn is_injected_like_an_application(workload: &Workload, inventory: &Inventory) -> bool {
+    let has_sidecar = |position: &u32| {
+        let pod = &inventory.objects.pods[*position as usize];
+        data_plane(pod) == DataPlane::Sidecar && pod.metadata.labels.has(TLS_MODE_LABEL, "istio")
+    };
+    workload.labels.get(MANAGED_LABEL).is_none()
+        && !is_gateway_template(&workload.annotations)
+        && (matches!(workload.injection, Injection::Injected(_))
+            || workload.pods.iter().any(has_sidecar))
 }
 
 /// The workload of a pod. The Deployment behind a ReplicaSet is told from the ReplicaSet's name,
@@ -391,6 +408,9 @@ fn settle(
         &workload.annotations,
         workload.host_network,
     );
+    if is_injected_like_an_application(workload, inventory) {
+        workload.role = Role::Application;
+    }
     workload.enrolled = match workload.labels.get(DATA_PLANE_LABEL) {
         _ if workload.host_network => Some(false),
         Some("ambient") => Some(true),
