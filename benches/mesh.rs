@@ -2,6 +2,7 @@
 //!
 //! `make bench` prints a table; `docs/performance.md` holds one. Each size runs in a process of its
 //! own, because peak memory is a property of a process. Nothing here passes or fails by a time.
+//! `cargo bench --bench mesh -- generate 10000` writes such a mesh to stdout, for a profiler.
 
 #![expect(clippy::print_stdout, reason = "a bench prints what it measured")]
 
@@ -30,7 +31,11 @@ fn main() -> std::io::Result<()> {
         .skip(1)
         .filter(|argument| argument != "--bench");
     match (arguments.next(), arguments.next()) {
-        (Some(file), Some(_)) => {
+        (Some(word), Some(pods)) if word == "generate" => {
+            let pods = pods.parse().map_err(std::io::Error::other)?;
+            generator::write(pods, &mut std::io::stdout().lock())
+        }
+        (Some(word), Some(file)) if word == "measure" => {
             measure(Path::new(&file));
             Ok(())
         }
@@ -84,8 +89,8 @@ fn mib(bytes: u64) -> f64 {
 
 fn run(file: &Path) -> std::io::Result<Vec<f64>> {
     let output = Command::new(std::env::current_exe()?)
-        .arg(file)
         .arg("measure")
+        .arg(file)
         .output()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     Ok(text

@@ -3,6 +3,7 @@
 //! A check reads the mesh and reports findings. It performs no I/O and sees no other check's result.
 //! The page beside it is its explanation, its documentation and its test.
 
+mod declare;
 mod finding;
 mod ignore;
 mod registry;

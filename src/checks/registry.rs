@@ -21,15 +21,3 @@ pub fn all() -> impl Iterator<Item = &'static dyn Check> {
 pub fn by_id(id: &str) -> Option<&'static dyn Check> {
     all().find(|check| check.meta().id.0.eq_ignore_ascii_case(id))
 }
-
-/// Declares the checks of an area: a module each, and the list of them in the order given.
-macro_rules! checks {
-    ($($module:ident),* $(,)?) => {
-        $(pub mod $module;)*
-
-        /// The checks of this area, sorted by id.
-        pub(super) static CHECKS: &[&'static dyn $crate::checks::Check] =
-            &[$(&$module::CHECK),*];
-    };
-}
-pub(super) use checks;

@@ -8,6 +8,7 @@ pub mod authorization;
 pub mod disruption_budget;
 pub mod envoy_extension;
 pub mod gateway_api;
+mod go_bool;
 pub mod installation;
 pub mod interner;
 pub mod istio_gateway;
@@ -23,6 +24,7 @@ mod table;
 pub mod traffic;
 pub mod workload;
 
+pub use go_bool::is_true;
 pub use interner::Interner;
 pub use lenient::IntOrString;
 pub use meta::{Labels, Meta, Name, ObjectRef};

@@ -5,8 +5,8 @@
 
 use serde::Deserialize;
 
-use super::installation::is_true;
 use crate::inventory::{Inventory, find};
+use crate::kinds::is_true;
 use crate::kinds::{Kind, LabelSelector, Labels, Name, ObjectRef};
 
 /// The ConfigMap that the agent's environment comes from.

@@ -10,7 +10,7 @@ use super::injection::REVISION_LABEL;
 use crate::inventory::{Inventory, Object};
 use crate::kinds::installation::ConfigMap;
 use crate::kinds::workload::{DaemonSet, Deployment};
-use crate::kinds::{Kind, Labels, Name, ObjectRef};
+use crate::kinds::{Kind, Labels, Name, ObjectRef, is_true};
 
 /// A release of Istio, e.g. 1.27.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -115,11 +115,6 @@ impl ControlPlane {
             Some((_, Some(value))) => Switch::Literal(is_true(value)),
         }
     }
-}
-
-/// Whether Go's `strconv.ParseBool`, by which Istio reads switches, takes a text as true.
-pub fn is_true(text: &str) -> bool {
-    matches!(text, "1" | "t" | "T" | "true" | "TRUE" | "True")
 }
 
 /// A DaemonSet of the installation.

@@ -8,7 +8,7 @@
 //! ones treat them as they treat L7 attributes.
 
 use crate::kinds::authorization::{Action, AuthorizationSpec, Clause, Condition, Rule};
-use crate::kinds::{FieldPath, Meta, Segment};
+use crate::kinds::{FieldPath, Meta, Segment, is_true};
 
 /// What can judge an attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -103,10 +103,9 @@ pub fn policy_beyond_ztunnel(spec: &AuthorizationSpec) -> Vec<Beyond> {
 /// Whether a policy is only tried: sidecars log what it would do, and ztunnel is not told of it
 /// (unless a flag of istiod says so). Source: `convertAuthorizationPolicy`, `strconv.ParseBool`.
 pub fn is_dry_run(meta: &Meta) -> bool {
-    matches!(
-        meta.annotations.get("istio.io/dry-run"),
-        Some("1" | "t" | "T" | "true" | "TRUE" | "True")
-    )
+    meta.annotations
+        .get("istio.io/dry-run")
+        .is_some_and(is_true)
 }
 
 /// Whether a policy needs a proxy that reads HTTP: an attribute or an action beyond ztunnel.

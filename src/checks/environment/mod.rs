@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::registry::checks;
+use super::declare::checks;
 use crate::checks::View;
 use crate::kinds::installation::MutatingWebhookConfiguration;
 use crate::kinds::path::field;

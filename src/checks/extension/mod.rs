@@ -1,7 +1,7 @@
 //! What changes the proxies themselves, and what several checks ask about it: which pods still have
 //! a sidecar that it reaches.
 
-use super::registry::checks;
+use super::declare::checks;
 use crate::kinds::{Labels, Name};
 use crate::mesh::Mesh;
 use crate::mesh::workloads::{Mode, Role, Workload};

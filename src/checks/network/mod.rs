@@ -2,7 +2,7 @@
 
 mod admission;
 
-use super::registry::checks;
+use super::declare::checks;
 
 checks! {
     amb601_port_15008_not_admitted,

@@ -9,7 +9,7 @@
 mod enforced;
 mod ztunnel;
 
-use super::registry::checks;
+use super::declare::checks;
 
 pub use enforced::{ENFORCED, Enforced, Reach, enforced_in, is_attached, names, reach};
 pub use ztunnel::{Fate, lost, unknown, widened};

@@ -1,6 +1,6 @@
 //! How the move can be carried out.
 
-use super::registry::checks;
+use super::declare::checks;
 
 checks! {
     amb701_kept_by_another_tool,

@@ -9,7 +9,7 @@ pub mod rules;
 
 use std::collections::BTreeMap;
 
-use super::registry::checks;
+use super::declare::checks;
 use crate::inventory::Object;
 use crate::kinds::path::field;
 use crate::kinds::traffic::{Destination, VirtualService, VirtualServiceSpec};

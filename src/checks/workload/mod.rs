@@ -3,7 +3,7 @@
 mod naming;
 mod strict;
 
-use super::registry::checks;
+use super::declare::checks;
 use crate::kinds::path::field;
 use crate::kinds::{FieldPath, Kind, ObjectRef};
 use crate::mesh::injection::Injection;
