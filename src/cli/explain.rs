@@ -6,7 +6,7 @@ use super::Context;
 use crate::checks;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::render;
+use crate::report::{CheckList, CheckPage};
 
 /// Explain a check: what it means, why it matters, what to do
 #[derive(Debug, Args)]
@@ -21,14 +21,12 @@ pub(super) struct ExplainArgs {
 }
 
 pub(super) fn run(args: &ExplainArgs, context: &Context<'_>) -> Result<Exit, Error> {
-    let style = context.ui.style();
-    let text = match &args.id {
-        None => render::list(checks::all(), &style),
+    match &args.id {
+        None => context.answer(&CheckList::new(checks::all()))?,
         Some(id) => {
             let check = checks::by_id(id).ok_or_else(|| super::check::unknown(id))?;
-            render::explain(check, &style)
+            context.answer(&CheckPage::new(check))?;
         }
-    };
-    context.ui.answer(&text)?;
+    }
     Ok(Exit::Ok)
 }

@@ -1,13 +1,13 @@
-//! Pages of checks on a terminal.
+//! The screens of `explain`.
 
 use super::text::{Style, Tone};
-use crate::checks::{Check, page::Page};
+use crate::report::{CheckList, CheckPage};
 
 /// A check's page. The Markdown is good text as it is; headings are made bold.
-pub fn explain(check: &dyn Check, style: &Style) -> String {
+pub(super) fn page(page: &CheckPage, style: &Style) -> String {
     let mut out = String::new();
     let mut code = false;
-    for line in check.meta().page.lines() {
+    for line in page.page.lines() {
         if line.starts_with("```") {
             code = !code;
         } else if line.starts_with('#') && !code {
@@ -28,17 +28,14 @@ pub fn explain(check: &dyn Check, style: &Style) -> String {
 }
 
 /// All checks, a line each.
-pub fn list(checks: impl Iterator<Item = &'static dyn Check>, style: &Style) -> String {
-    let rows = checks
+pub(super) fn list(list: &CheckList, style: &Style) -> String {
+    let rows = list
+        .checks
+        .iter()
         .map(|check| {
-            let meta = check.meta();
-            let title = Page::parse(meta.page).map_or("", |page| page.title);
-            vec![
-                meta.id.to_string(),
-                meta.area.name().to_owned(),
-                meta.highest.name().to_owned(),
-                title.to_owned(),
-            ]
+            [check.id, check.area, check.highest, check.title]
+                .map(str::to_owned)
+                .into()
         })
         .collect();
     style.table(&["ID", "AREA", "HIGHEST", "TITLE"], rows)

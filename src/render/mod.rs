@@ -12,10 +12,11 @@ mod yaml;
 
 use serde::Serialize;
 
-pub use explain_screen::{explain, list};
 pub use text::Style;
 
-use crate::report::{CheckReport, StatusReport, VersionReport, WaypointPlanReport};
+use crate::report::{
+    CheckList, CheckPage, CheckReport, StatusReport, VersionReport, WaypointPlanReport,
+};
 
 /// An output format.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -100,5 +101,26 @@ impl Document for VersionReport {
 
     fn names(&self) -> Vec<String> {
         vec![format!("client/{}", self.client_version)]
+    }
+}
+
+impl Document for CheckList {
+    fn screen(&self, style: &Style, _wide: bool) -> String {
+        explain_screen::list(self, style)
+    }
+
+    fn names(&self) -> Vec<String> {
+        let ids = self.checks.iter().map(|check| check.id);
+        ids.map(|id| format!("check/{id}")).collect()
+    }
+}
+
+impl Document for CheckPage {
+    fn screen(&self, style: &Style, _wide: bool) -> String {
+        explain_screen::page(self, style)
+    }
+
+    fn names(&self) -> Vec<String> {
+        vec![format!("check/{}", self.check.id)]
     }
 }

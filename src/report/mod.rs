@@ -4,6 +4,7 @@
 //! the header only.
 
 mod check;
+mod checks;
 mod status;
 mod version;
 mod waypoint_plan;
@@ -14,6 +15,7 @@ pub use check::{
     CheckReport, FindingEntry, IgnoredEntry, NamespaceEntry, NotRunEntry, NotRunKind, RemedyEntry,
     UnreadEntry, WaypointSummary,
 };
+pub use checks::{CheckEntry, CheckList, CheckPage};
 pub use status::{StatusEntry, StatusReport};
 pub use version::{ControlPlaneEntry, VersionReport};
 pub use waypoint_plan::{EvidenceEntry, PlanEntry, ServiceEntry, WaypointPlanReport};
