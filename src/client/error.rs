@@ -173,8 +173,7 @@ impl ClientError {
                  `kubectl auth whoami` shows who is asking"
             }
             Self::Forbidden { .. } => {
-                "`kubectl ambient rbac --for check` prints the role that is needed, \
-                 `kubectl auth whoami` who is asking"
+                "`kubectl auth whoami` shows who is asking, `kubectl auth can-i --list` what they may do"
             }
             Self::Expired { .. } => "the cluster changed while it was read: run the command again",
             Self::Timeout { .. } => "`--request-timeout 5m` allows more time, `0` any",

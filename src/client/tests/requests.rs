@@ -72,7 +72,7 @@ async fn a_refusal_keeps_the_servers_sentence_and_is_not_repeated() {
         format!("cannot read services/cart in shop: {sentence}")
     );
     assert_eq!(error.exit(), Exit::Forbidden);
-    assert!(error.hints()[0].contains("kubectl ambient rbac"));
+    assert!(error.hints()[0].contains("kubectl auth whoami"));
 }
 
 #[tokio::test(start_paused = true)]
