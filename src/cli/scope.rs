@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 
 /// Flags that say what is looked at.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Scope")]
 pub(super) struct ScopeArgs {
     /// Namespace to look at (can be repeated); by default the context's, with -f all in the files but those known not to inject
-    #[arg(short, long, value_name = "NAMESPACE", value_delimiter = ',')]
+    #[arg(short, long, value_name = "NAMESPACE", value_delimiter = ',', value_parser = namespace)]
     pub namespace: Vec<String>,
 
     /// Look at every namespace
@@ -17,7 +18,7 @@ pub(super) struct ScopeArgs {
     pub all_namespaces: bool,
 
     /// Look at the namespaces with these labels
-    #[arg(short = 'l', long, value_name = "SELECTOR", conflicts_with_all = ["namespace", "all_namespaces", "filename"])]
+    #[arg(short = 'l', long, value_name = "SELECTOR", value_parser = NonEmptyStringValueParser::new(), conflicts_with_all = ["namespace", "all_namespaces", "filename"])]
     pub selector: Option<String>,
 
     /// File, folder or - for standard input, instead of a cluster (can be repeated)
@@ -31,4 +32,24 @@ pub(super) struct ScopeArgs {
     /// Judge the files on top of what the cluster holds
     #[arg(long, requires = "filename")]
     pub overlay: bool,
+}
+
+/// A name that a namespace can have. Another would stand for something else in an address.
+fn namespace(text: &str) -> Result<String, String> {
+    const LONGEST: usize = 63;
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if text.is_empty() {
+        return Err("the name is empty".to_owned());
+    }
+    if text.len() > LONGEST
+        || !text.chars().all(inner)
+        || text.starts_with('-')
+        || text.ends_with('-')
+    {
+        return Err(
+            "not a namespace's name: lower-case letters, digits and hyphens between them, 63 at most"
+                .to_owned(),
+        );
+    }
+    Ok(text.to_owned())
 }
