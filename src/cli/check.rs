@@ -21,25 +21,28 @@ pub(super) struct CheckArgs {
     scope: ScopeArgs,
 
     /// Run only these checks (comma-separated ids or beginnings of ids, e.g. AMB3)
-    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    #[arg(long, help_heading = JUDGEMENT, value_name = "ID", value_delimiter = ',')]
     checks: Vec<String>,
 
     /// Leave a check's findings out of the report, with the reason (can be repeated)
-    #[arg(long, value_name = "ID=REASON")]
+    #[arg(long, help_heading = JUDGEMENT, value_name = "ID=REASON")]
     ignore: Vec<String>,
 
     /// File that says which findings are left out; by default .ambient.yaml in a folder given with -f
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, help_heading = JUDGEMENT, value_name = "FILE")]
     config: Option<std::path::PathBuf>,
 
     /// Exit with 1 from findings of this severity on
-    #[arg(long, value_enum, default_value_t, value_name = "SEVERITY")]
+    #[arg(long, help_heading = JUDGEMENT, value_enum, default_value_t, value_name = "SEVERITY")]
     fail_on: FailOn,
 
     /// Count checks whose input is absent as not looked at
-    #[arg(long)]
+    #[arg(long, help_heading = JUDGEMENT)]
     strict: bool,
 }
+
+/// The heading of the flags that say how findings count.
+const JUDGEMENT: &str = "Judgement";
 
 const EXAMPLES: &str = "\
 Examples:
