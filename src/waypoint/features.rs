@@ -11,6 +11,7 @@ use crate::kinds::path::field;
 use crate::kinds::traffic::{DestinationRule, VirtualService};
 use crate::kinds::{FieldPath, Labels, Name, ObjectRef, Resource};
 use crate::mesh::services::Service;
+use crate::mesh::waypoints::Binding;
 use crate::mesh::workloads::Role;
 use crate::mesh::{Mesh, waypoints};
 use crate::semantics::authorization::{is_dry_run, needs_http, policy_beyond_ztunnel};
@@ -244,10 +245,13 @@ fn extensions(mesh: &Mesh, namespace: &Name, home: &Name, found: &mut Found) {
             what: "runs in its proxies".to_owned(),
         });
     }
-    // One for a whole namespace or mesh changes what every proxy reports; it asks for none.
+    // One for a whole namespace or mesh changes what every proxy reports; it asks for none. A selector
+    // of the root namespace selects only there.
     let chosen = |telemetry: &&Object<Telemetry>| {
         let spec = &telemetry.spec;
-        spec.selector.is_some() || spec.target_ref.is_some() || !spec.target_refs.is_empty()
+        (spec.selector.is_some() && home == namespace)
+            || spec.target_ref.is_some()
+            || !spec.target_refs.is_empty()
     };
     for telemetry in mesh.within::<Telemetry>(home).iter().filter(chosen) {
         let spec = &telemetry.spec;
@@ -265,9 +269,21 @@ fn extensions(mesh: &Mesh, namespace: &Name, home: &Name, found: &mut Found) {
     }
 }
 
+/// The namespaces whose traffic resources a waypoint of a Service takes: the Service's, and that of
+/// the waypoint it is bound to. What other namespaces say, their own callers' sidecars alone follow.
+fn homes(mesh: &Mesh, service: &Service) -> Vec<Name> {
+    let mut homes = vec![service.object.namespace.clone()];
+    if let Binding::Named { waypoint, .. } = mesh.binding(service) {
+        homes.push(waypoint.namespace);
+    }
+    homes
+}
+
 fn routes(mesh: &Mesh, service: &Service) -> Vec<Evidence> {
     let mut found = Vec::new();
-    for route in mesh.mesh_routes(service) {
+    let homes = homes(mesh, service);
+    let own = mesh.mesh_routes(service);
+    for route in own.filter(|route| homes.contains(&route.metadata.namespace)) {
         let (field, what) = describe(route);
         found.push(Evidence {
             feature: Feature::Routing,
@@ -276,7 +292,8 @@ fn routes(mesh: &Mesh, service: &Service) -> Vec<Evidence> {
             what,
         });
     }
-    for route in mesh.attached_routes(service) {
+    let attached = mesh.attached_routes(service);
+    for route in attached.filter(|route| homes.contains(&route.namespace)) {
         found.push(Evidence {
             feature: Feature::Routing,
             object: route,
@@ -363,7 +380,18 @@ const fn plural(count: usize) -> &'static str {
 }
 
 fn traffic_policies(mesh: &Mesh, service: &Service) -> Vec<Evidence> {
-    mesh.destination_rules(service)
+    let homes = homes(mesh, service);
+    let root = mesh.root_namespace();
+    // A waypoint skips rules for certain client pods, and looks in the root namespace last.
+    let taken = |rule: &&Object<DestinationRule>| rule.spec.workload_selector.is_none();
+    let (near, wide): (Vec<_>, Vec<_>) = mesh
+        .destination_rules(service)
+        .filter(taken)
+        .filter(|rule| homes.contains(&rule.metadata.namespace) || rule.metadata.namespace == *root)
+        .partition(|rule| homes.contains(&rule.metadata.namespace));
+    let followed = if near.is_empty() { wide } else { near };
+    followed
+        .into_iter()
         .filter_map(|rule| traffic_policy(rule))
         .collect()
 }

@@ -158,3 +158,67 @@ fn placement(mesh: &Mesh, namespace: &Name, services: &[ServiceNeed]) -> Placeme
         _ => Placement::Namespace,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inventory::{Input, InventoryBuilder};
+
+    #[test]
+    fn what_no_waypoint_of_the_service_would_take_asks_for_none() {
+        let shop = "
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop, labels: {istio-injection: enabled}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: pay, namespace: shop}
+spec: {template: {metadata: {labels: {app: pay}}}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: pay, namespace: shop}
+spec: {selector: {app: pay}, ports: [{port: 80}]}
+---
+";
+        let host = "pay.shop.svc.cluster.local";
+        let route = format!(
+            "kind: VirtualService\napiVersion: networking.istio.io/v1\n\
+             spec: {{hosts: [{host}], http: [{{route: [{{destination: {{host: {host}}}}}]}}]}}\n"
+        );
+        let http_route = "kind: HTTPRoute\napiVersion: gateway.networking.k8s.io/v1\n\
+             spec: {parentRefs: [{group: '', kind: Service, name: pay, namespace: shop, port: 80}]}\n";
+        let rule = |more: &str| {
+            format!(
+                "kind: DestinationRule\napiVersion: networking.istio.io/v1\nspec: {{host: {host}, \
+                 trafficPolicy: {{outlierDetection: {{interval: 1s}}}}{more}}}\n"
+            )
+        };
+        let telemetry = "kind: Telemetry\napiVersion: telemetry.istio.io/v1\n\
+             spec: {selector: {matchLabels: {app: pay}}, accessLogging: [{disabled: true}]}\n";
+        for (home, object, expected) in [
+            ("shop", route.as_str(), true),
+            ("web", &route, false),
+            ("shop", http_route, true),
+            ("web", http_route, false),
+            ("shop", &rule(""), true),
+            (
+                "shop",
+                &rule(", workloadSelector: {matchLabels: {a: b}}"),
+                false,
+            ),
+            ("web", &rule(""), false),
+            ("istio-system", &rule(""), true),
+            ("shop", telemetry, true),
+            ("istio-system", telemetry, false),
+        ] {
+            let mut builder = InventoryBuilder::new(Input::Manifests, "default");
+            let object = format!("metadata: {{name: a, namespace: {home}}}\n{object}");
+            builder.file("a.yaml", format!("{shop}{object}"));
+            let mesh = Mesh::new(builder.finish());
+            let need = assess(&mesh, &"shop".into());
+            assert_eq!(need.needing().count() == 1, expected, "{object}");
+        }
+    }
+}
