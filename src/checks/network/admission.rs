@@ -82,7 +82,7 @@ pub(super) fn gaps<'a>(
 }
 
 /// The workloads of a namespace by the policies that isolate them.
-fn selected<'a>(
+pub(super) fn selected<'a>(
     mesh: &'a Mesh,
     namespace: &Name,
     policies: &[Object<NetworkPolicy>],
@@ -109,14 +109,14 @@ fn selected<'a>(
 }
 
 /// Whether NetworkPolicies act on a workload's pods, and ztunnel, a sidecar or a waypoint will.
-fn takes_part(workload: &Workload) -> bool {
+pub(super) fn takes_part(workload: &Workload) -> bool {
     let kept_out = workload.labels.has(DATA_PLANE_LABEL, "none")
         && workload.role != Role::Waypoint
         && !workload.has_sidecar();
     !workload.host_network && workload.role != Role::Istio && !kept_out
 }
 
-fn admits_hbone(rule: &PolicyRule) -> bool {
+pub(super) fn admits_hbone(rule: &PolicyRule) -> bool {
     rule.ports.is_empty() || rule.ports.iter().any(|port| port.admits_tcp(HBONE))
 }
 
@@ -155,7 +155,7 @@ fn refused<'a>(
 }
 
 /// Whether a peer can be a pod: addresses that are public are not.
-fn may_be_pods(peer: &NetworkPeer) -> bool {
+pub(super) fn may_be_pods(peer: &NetworkPeer) -> bool {
     let Some(block) = &peer.ip_block else {
         return true;
     };

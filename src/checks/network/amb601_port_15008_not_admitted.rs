@@ -3,15 +3,17 @@
 //! istio/ztunnel#1229).
 
 use super::admission::{Gap, HBONE, gaps};
+use super::fronts::{Barrier, Front, fronts};
+use super::with_name;
 use crate::checks::policy::names;
 use crate::checks::workload::may_have_sidecar;
 use crate::checks::{Area, Check, Id, Meta, Remedy, Severity, Sink, View};
 use crate::kinds::network_policy::{Direction, NetworkPeer, NetworkPolicy, PolicyRule};
 use crate::kinds::path::field;
-use crate::kinds::{FieldPath, Kind, KindSet, LabelSelector, Labels, Name, Resource};
+use crate::kinds::{FieldPath, Kind, KindSet, LabelSelector, Name, Resource};
 use crate::mesh::namespaces::Namespace;
-use crate::mesh::workloads::{DataPlane, Mode, Role, Workload};
-use crate::mesh::{self, Mesh};
+use crate::mesh::workloads::{DataPlane, GATEWAY_NAME_LABEL, Mode, Role, Workload};
+use crate::mesh::Mesh;
 
 /// The check.
 pub static CHECK: Port15008NotAdmitted = Port15008NotAdmitted;
@@ -25,7 +27,7 @@ static META: Meta = Meta {
     slug: "port-15008-not-admitted",
     area: Area::Network,
     highest: Severity::Blocking,
-    reads: mesh::WORKLOADS.and(KindSet::of(&[Kind::NetworkPolicy])),
+    reads: crate::waypoint::READS.and(KindSet::of(&[Kind::NetworkPolicy])),
     needs: &[],
     since: "0.1.0",
     page: include_str!("amb601_port_15008_not_admitted.md"),
@@ -45,6 +47,11 @@ impl Check for Port15008NotAdmitted {
             }
             for gap in &gaps(mesh, &namespace.name, Direction::Egress, |_| true) {
                 own(namespace, gap, Direction::Egress, out);
+            }
+            if !mesh.all::<NetworkPolicy>().is_empty() {
+                for front in fronts(mesh, &namespace.name) {
+                    beside(mesh, namespace, &front, out);
+                }
             }
         }
         let callers: Vec<Gap<'_>> = homes(mesh)
@@ -156,6 +163,69 @@ fn own(namespace: &Namespace, gap: &Gap<'_>, direction: Direction, out: &mut Sin
     );
 }
 
+/// Policies that admit callers by who they are, and not the waypoint between them and the pods.
+fn beside(mesh: &Mesh, namespace: &Namespace, front: &Front<'_>, out: &mut Sink<'_>) {
+    let name = &front.name;
+    for barrier in front.inward(mesh, &namespace.name) {
+        let effect = format!(
+            "callers are admitted by who they are, and {name} is none of them: requests that come through it would not \
+             reach {}",
+            names(&barrier.workloads)
+        );
+        blocked(namespace, &barrier, "from", effect, out);
+    }
+    for barrier in front.outward(mesh, namespace) {
+        let effect = format!(
+            "connections may go to pods that it names, and {name} in front of them is none of these: requests of {} \
+             would not reach it",
+            names(&barrier.workloads)
+        );
+        blocked(namespace, &barrier, "to", effect, out);
+    }
+    if let Some(barrier) = front.isolated(mesh, Direction::Ingress) {
+        let effect = format!(
+            "it isolates {name} too, and no rule lets callers reach that on TCP {HBONE}: requests through it would not \
+             get there"
+        );
+        blocked(namespace, &barrier, "", effect, out);
+    }
+    if let Some(barrier) = front.isolated(mesh, Direction::Egress) {
+        let effect = format!(
+            "it isolates {name} too, and no rule lets that reach pods on TCP {HBONE}: requests through it would not get \
+             further"
+        );
+        blocked(namespace, &barrier, "", effect, out);
+    }
+}
+
+fn blocked(namespace: &Namespace, barrier: &Barrier<'_>, list: &str, effect: String, out: &mut Sink<'_>) {
+    let path = match barrier.rule {
+        Some(index) => field!["spec", if list == "from" { "ingress" } else { "egress" }, index, list],
+        None => field!["spec", "podSelector"],
+    };
+    let ambient = |workload: &&Workload| workload.mode() == Mode::All(DataPlane::Ambient);
+    let has_moved = !barrier.workloads.is_empty() && barrier.workloads.iter().all(ambient);
+    let meta = &barrier.policy.metadata;
+    let what = format!("admit the waypoint's pods on TCP {HBONE}, by their label {GATEWAY_NAME_LABEL}");
+    let edit = || {
+        Remedy::command(
+            what.clone(),
+            format!("kubectl edit networkpolicy {} -n {}", meta.name, meta.namespace),
+        )
+    };
+    let (severity, remedy) = if meta.namespace != namespace.name {
+        (Severity::Blocking, edit())
+    } else if has_moved {
+        (Severity::Warning, edit())
+    } else {
+        (
+            Severity::Change,
+            Remedy::moved(format!("the policies admit TCP {HBONE} to the waypoint and from it")),
+        )
+    };
+    out.find(&namespace.name, severity, (barrier.policy.reference(), path), effect, remedy);
+}
+
 /// Policies of other namespaces that let their pods call this one, and not on the port.
 fn by_name(namespace: &Namespace, callers: &[Gap<'_>], out: &mut Sink<'_>) {
     let labels = with_name(namespace);
@@ -212,14 +282,6 @@ fn is_wide(peers: &[&NetworkPeer]) -> bool {
         || peers.iter().any(|peer| {
             peer.ip_block.is_some() || peer.namespace_selector.as_ref().is_some_and(LabelSelector::is_empty)
         })
-}
-
-/// A namespace's labels with the one that the API server adds.
-fn with_name(namespace: &Namespace) -> Labels {
-    let known = namespace.labels.as_ref().map_or(&[][..], Labels::pairs);
-    let mut pairs = known.to_vec();
-    pairs.push((Name::from("kubernetes.io/metadata.name"), namespace.name.clone()));
-    Labels::from_pairs(pairs)
 }
 
 fn refuse(namespace: &Namespace, gap: &Gap<'_>, index: usize, out: &mut Sink<'_>) {
