@@ -4,6 +4,7 @@
 //! once, at the edge, and owns the exit code from then on.
 
 use std::fmt;
+use std::io;
 
 use crate::exit::Exit;
 
@@ -43,3 +44,33 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// Why the operating system refused: its words without its number.
+pub fn why(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file or folder".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        io::ErrorKind::IsADirectory => "it is a folder".to_owned(),
+        _ => {
+            let text = error.to_string();
+            let number = text.rfind(" (os error ").unwrap_or(text.len());
+            text[..number].to_owned()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_an_error_is_left_out() {
+        const LOOP: i32 = 40;
+        const NO_ENTRY: i32 = 2;
+        for number in [LOOP, NO_ENTRY] {
+            let words = why(&io::Error::from_raw_os_error(number));
+            assert!(!words.contains("os error") && !words.is_empty(), "{words}");
+        }
+        assert_eq!(why(&io::Error::other("no")), "no");
+    }
+}

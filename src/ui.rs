@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::error::Error;
+use crate::error::{Error, why};
 use crate::event::{Event, Listener};
 use crate::render::Style;
 
@@ -90,7 +90,7 @@ impl Ui {
         {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::new(
                 crate::exit::Exit::Data,
-                format!("cannot write the answer to stdout: {error}"),
+                format!("cannot write the answer to stdout: {}", why(&error)),
             )),
             _ => Ok(()),
         }

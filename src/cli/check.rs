@@ -28,7 +28,7 @@ pub(super) struct CheckArgs {
     #[arg(long, help_heading = JUDGEMENT, value_name = "ID=REASON")]
     ignore: Vec<String>,
 
-    /// File that says which findings are left out; by default .ambient.yaml in a folder given with -f
+    /// File that says which findings are left out; by default .ambient.yaml in the folders given with -f
     #[arg(long, help_heading = JUDGEMENT, value_name = "FILE")]
     config: Option<std::path::PathBuf>,
 
@@ -149,7 +149,7 @@ pub(super) fn unknown(id: &str) -> Error {
 fn ignore(text: &str) -> Result<Ignore, Error> {
     let Some((id, reason)) = text
         .split_once('=')
-        .filter(|(_, reason)| !reason.trim().is_empty())
+        .and_then(|(id, reason)| Some((id, super::config::reason(reason)?)))
     else {
         return Err(Error::new(
             Exit::Usage,
@@ -161,7 +161,7 @@ fn ignore(text: &str) -> Result<Ignore, Error> {
             check: check.meta().id,
             object: None,
             namespace: None,
-            reason: reason.trim().to_owned(),
+            reason,
         }),
         None => Err(unknown(id)),
     }

@@ -5,9 +5,10 @@
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde_saphyr::UserMessageFormatter;
 
 use crate::checks::{self, Ignore};
-use crate::error::Error;
+use crate::error::{Error, why};
 use crate::exit::Exit;
 
 /// The file's name at the root of a folder of manifests.
@@ -17,7 +18,7 @@ const NAME: &str = ".ambient.yaml";
 #[serde(deny_unknown_fields)]
 struct ConfigFile {
     #[serde(default)]
-    ignore: Vec<Entry>,
+    ignore: Option<Vec<Entry>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -35,46 +36,85 @@ struct Entry {
     reason: String,
 }
 
-/// What the file says; nothing when there is none.
+/// What the files say: the one that was named, or else those in the folders of manifests.
 ///
 /// # Errors
-/// When a file that was named is not there, or what it says cannot be understood.
+/// When a file that was named is not there, or what one says cannot be understood.
 pub(super) fn read(named: Option<&Path>, manifests: &[PathBuf]) -> Result<Vec<Ignore>, Error> {
-    let found = match named {
-        Some(path) => Some(path.to_owned()),
+    let files: Vec<PathBuf> = match named {
+        Some(path) => vec![path.to_owned()],
         None => manifests
             .iter()
             .map(|path| path.join(NAME))
-            .find(|path| path.is_file()),
+            .filter(|path| path.is_file())
+            .collect(),
     };
-    let Some(path) = found else {
-        return Ok(Vec::new());
-    };
-    let cannot =
-        |why: String| Error::new(Exit::Data, format!("cannot read {}: {why}", path.display()));
-    let text = std::fs::read_to_string(&path).map_err(|error| cannot(error.to_string()))?;
+    let mut ignores = Vec::new();
+    for path in &files {
+        ignores.extend(file(path)?);
+    }
+    Ok(ignores)
+}
+
+fn file(path: &Path) -> Result<Vec<Ignore>, Error> {
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|error| cannot_read(&name, &why(&error)))?;
     let file: ConfigFile =
-        serde_saphyr::from_str(&text).map_err(|error| cannot(error.to_string()))?;
+        serde_saphyr::from_str(&text).map_err(|error| not_a_config(&name, &error))?;
     file.ignore
+        .unwrap_or_default()
         .into_iter()
-        .map(|entry| ignore(entry).map_err(&cannot))
+        .map(|entry| ignore(entry).map_err(|why| cannot_read(&name, &why)))
         .collect()
 }
 
+fn cannot_read(what: &str, why: &str) -> Error {
+    Error::new(Exit::Data, format!("cannot read {what}: {why}"))
+}
+
+/// What the file should say and does not, and where.
+fn not_a_config(name: &str, error: &serde_saphyr::Error) -> Error {
+    let text = error
+        .without_snippet()
+        .render_with_formatter(&UserMessageFormatter);
+    // The place stands before the words, as it does for manifests.
+    let words = text
+        .rsplit_once(" at line ")
+        .map_or(&*text, |(words, _)| words)
+        .replace("sequence start", "a list")
+        .replace("mapping start", "a mapping")
+        .replace("string scalar", "a text");
+    let place = error.location().map_or_else(
+        || name.to_owned(),
+        |at| format!("{name}:{}:{}", at.line(), at.column()),
+    );
+    cannot_read(&place, &words).hint(
+        "it holds a list `ignore`, each entry with `check` and `reason`, and `object` (Kind/name) \
+         and `namespace` to narrow it",
+    )
+}
+
 fn ignore(entry: Entry) -> Result<Ignore, String> {
-    let check = checks::by_id(&entry.check).ok_or_else(|| {
-        format!(
-            "`ignore` names `{}`, and there is no such check",
-            entry.check
-        )
-    })?;
-    if entry.reason.trim().is_empty() {
-        return Err(format!("`ignore` of {} gives no reason", entry.check));
+    let id = &entry.check;
+    let check = checks::by_id(id)
+        .ok_or_else(|| format!("`ignore` names `{id}`, and there is no such check"))?;
+    let reason =
+        reason(&entry.reason).ok_or_else(|| format!("`ignore` of {id} gives no reason"))?;
+    if let Some(object) = entry.object.as_ref().filter(|name| !name.contains('/')) {
+        return Err(format!(
+            "`ignore` of {id} names the object `{object}`, which is written Kind/name"
+        ));
     }
     Ok(Ignore {
         check: check.meta().id,
         object: entry.object,
         namespace: entry.namespace,
-        reason: entry.reason.trim().to_owned(),
+        reason,
     })
+}
+
+/// A reason in one line; nothing when none is given.
+pub(super) fn reason(text: &str) -> Option<String> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    (!words.is_empty()).then(|| words.join(" "))
 }

@@ -12,6 +12,7 @@ use super::environment::Environment;
 use super::error::ClientError;
 use super::options::ConnectOptions;
 use super::proxy;
+use crate::error::why;
 
 /// How the audit log of a cluster names us.
 const USER_AGENT: &str = concat!("kubectl-ambient/", env!("CARGO_PKG_VERSION"));
@@ -215,8 +216,9 @@ fn read(file: &Path) -> Result<Option<Kubeconfig>, ClientError> {
             Ok(None)
         }
         Err(KubeconfigError::ReadConfig(error, file)) => Err(ClientError::config(format!(
-            "cannot read the kubeconfig {}: {error}",
-            file.display()
+            "cannot read the kubeconfig {}: {}",
+            file.display(),
+            why(&error)
         ))),
         Err(KubeconfigError::Parse(error)) => Err(ClientError::config(format!(
             "cannot understand the kubeconfig {}: {}",
@@ -489,7 +491,7 @@ fn kubeconfig_error(error: &KubeconfigError) -> ClientError {
     };
     ClientError::config(match fault {
         LoadDataError::ReadFile(error, file) => {
-            format!("cannot read the {part} {}: {error}", file.display())
+            format!("cannot read the {part} {}: {}", file.display(), why(error))
         }
         LoadDataError::NoBase64DataOrFile => {
             format!("the {part} is missing: certificate and key go together")

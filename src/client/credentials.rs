@@ -9,6 +9,7 @@ use kube::config::{AuthInfo, ExecInteractiveMode};
 use super::config::{given, path_text};
 use super::error::ClientError;
 use super::options::{ConnectOptions, Hidden};
+use crate::error::why;
 
 /// A credential plugin, as far as messages name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -186,7 +187,10 @@ pub(super) fn refused(error: &AuthError, plugin: Option<&Plugin>) -> ClientError
             format!("the credential plugin `{name}` is not installed")
         }
         AuthError::AuthExecStart(error) => {
-            format!("the credential plugin `{name}` cannot be started: {error}")
+            format!(
+                "the credential plugin `{name}` cannot be started: {}",
+                why(error)
+            )
         }
         AuthError::AuthExecRun { out, .. } => {
             hints.push(format!(
@@ -206,7 +210,11 @@ pub(super) fn refused(error: &AuthError, plugin: Option<&Plugin>) -> ClientError
             format!("the credential plugin `{name}` did not print an ExecCredential with a status")
         }
         AuthError::ReadTokenFile(error, file) => {
-            format!("cannot read the token file {}: {error}", file.display())
+            format!(
+                "cannot read the token file {}: {}",
+                file.display(),
+                why(error)
+            )
         }
         error => format!("cannot obtain credentials: {error}"),
     };

@@ -208,7 +208,7 @@ impl Client {
             }
             let io = current.downcast_ref::<std::io::Error>();
             timed_out |= io.is_some_and(|io| io.kind() == std::io::ErrorKind::TimedOut);
-            words.push(current.to_string());
+            words.push(io.map_or_else(|| current.to_string(), crate::error::why));
             // An I/O error's `source` is its content's source and leaves the content itself out.
             cause = match io.and_then(std::io::Error::get_ref) {
                 Some(inner) => Some(inner),

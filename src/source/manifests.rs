@@ -8,7 +8,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use crate::error::Error;
+use crate::error::{Error, why};
 use crate::exit::Exit;
 use crate::inventory::{FileSummary, Input, Inventory, InventoryBuilder, Place, Subject, Unread};
 
@@ -62,7 +62,7 @@ impl Reader {
         let mut bytes = Vec::new();
         stdin
             .read_to_end(&mut bytes)
-            .map_err(|error| cannot_read(what, &error.to_string()))?;
+            .map_err(|error| cannot_read(what, &why(&error)))?;
         let text = decode(bytes).map_err(|bad| cannot_read(what, &bad.reason))?;
         let summary = self.builder.file(STDIN, text);
         judge(what, summary)
@@ -75,7 +75,7 @@ impl Reader {
             return Err(cannot_read(&name, "addresses are not read")
                 .hint(format!("curl -sSfL {name} | kubectl ambient check -f -")));
         }
-        let found = fs::metadata(path).map_err(|error| cannot_read(&name, &because(&error)))?;
+        let found = fs::metadata(path).map_err(|error| cannot_read(&name, &why(&error)))?;
         if found.is_dir() {
             return self.folder(path, &name);
         }
@@ -92,7 +92,7 @@ impl Reader {
     fn folder(&mut self, path: &Path, name: &str) -> Result<(), Error> {
         let mut walk = Walk::default();
         walk.folder(path, self.recursive)
-            .map_err(|error| cannot_read(name, &because(&error)))?;
+            .map_err(|error| cannot_read(name, &why(&error)))?;
         if walk.files.is_empty() && walk.unread.is_empty() {
             let error = Error::new(
                 Exit::Data,
@@ -106,7 +106,7 @@ impl Reader {
         }
         let mut judged = !walk.unread.is_empty();
         for (path, error) in walk.unread {
-            self.unread(&path, because(&error), None);
+            self.unread(&path, why(&error), None);
         }
         for path in walk.files {
             if !self.is_new(&path) {
@@ -131,7 +131,7 @@ impl Reader {
     }
 
     fn file(&mut self, path: &Path, name: &str) -> Result<FileSummary, Bad> {
-        let bytes = fs::read(path).map_err(|error| Bad::new(because(&error)))?;
+        let bytes = fs::read(path).map_err(|error| Bad::new(why(&error)))?;
         let text = decode(bytes)?;
         Ok(self.builder.file(name, text))
     }
@@ -188,15 +188,6 @@ fn at(name: &str, place: &Place) -> String {
 
 fn cannot_read(what: &str, why: &str) -> Error {
     Error::new(Exit::Data, format!("cannot read {what}: {why}"))
-}
-
-/// An operating system's error without its number.
-fn because(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => "there is no such file or folder".to_owned(),
-        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        _ => error.to_string(),
-    }
 }
 
 /// Why bytes are no text, and where.
