@@ -107,7 +107,8 @@ impl Client {
             .flatten()
         {
             let read = discovery_read("the API's groups", root.to_owned(), accept::DISCOVERY);
-            match self.read_json::<Root>(&read).await? {
+            let answer = self.read_json::<Root>(&read).await;
+            match answer.map_err(ClientError::of_what_every_server_has)? {
                 Root {
                     items: Some(items), ..
                 } => {

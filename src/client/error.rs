@@ -141,6 +141,15 @@ impl ClientError {
         self
     }
 
+    /// What a failure means of a path that every API server has: one that does not is none.
+    #[must_use]
+    pub(super) fn of_what_every_server_has(self) -> Self {
+        match self {
+            Self::NotFound { what, message } => Self::Malformed { what, why: message },
+            other => other,
+        }
+    }
+
     /// The exit code that a command ends with when it can do nothing without what failed.
     pub fn exit(&self) -> Exit {
         match self {
@@ -178,11 +187,15 @@ impl ClientError {
             Self::Expired { .. } => "the cluster changed while it was read: run the command again",
             Self::Timeout { .. } => "`--request-timeout 5m` allows more time, `0` any",
             Self::Throttled { .. } => "run the command again later, or with a smaller scope (`-n`)",
-            Self::Server { .. } => "`kubectl get --raw '/readyz?verbose'` shows the server's state",
-            Self::Malformed { .. } => {
+            // A redirection leads to a page to log in, or to another program.
+            Self::Server {
+                code: 300..=399, ..
+            }
+            | Self::Malformed { .. } => {
                 "something other than a Kubernetes API server may answer at this address: \
                  `kubectl version` tells"
             }
+            Self::Server { .. } => "`kubectl get --raw '/readyz?verbose'` shows the server's state",
         };
         vec![hint.to_owned()]
     }

@@ -27,6 +27,7 @@ impl Client {
             accept: accept::OBJECT,
             post: None,
         };
-        self.read_json(&read).await
+        let answer = self.read_json(&read).await;
+        answer.map_err(ClientError::of_what_every_server_has)
     }
 }

@@ -6,7 +6,7 @@ use futures_util::future::try_join_all;
 
 use super::lists::Query;
 use super::{LiveRequest, Miss, Namespaces, Reader};
-use crate::client::{Client, GetRequest, ListRequest};
+use crate::client::{Client, ClientError, GetRequest, ListRequest};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::inventory::{Input, Inventory, InventoryBuilder, Subject, Unread};
@@ -95,7 +95,18 @@ async fn labelled(client: &Client, selector: &str, chunk_size: u32) -> Result<As
         ..ListRequest::default()
     };
     let mut sink = super::lists::Sink::new(Kind::Namespace, None);
-    client.list(&request, &mut sink).await?;
+    client
+        .list(&request, &mut sink)
+        .await
+        .map_err(|error| match error {
+            ClientError::Server {
+                code: 400, message, ..
+            } => Error::new(
+                Exit::Usage,
+                format!("cannot use the label selector {selector}: {message}"),
+            ),
+            error => error.into(),
+        })?;
     let read = sink.finish();
     let names: Vec<Name> = read
         .objects

@@ -15,7 +15,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::future::try_join;
+use futures_util::future::join;
 
 use crate::client::{Client, ClientError, Discovery, Served};
 use crate::error::Error;
@@ -70,11 +70,9 @@ pub struct LiveRead {
 pub async fn read(client: &Client, request: &LiveRequest) -> Result<LiveRead, Error> {
     let groups: BTreeSet<&str> = request.kinds.iter().map(Kind::group).collect();
     let groups: Vec<&str> = groups.into_iter().collect();
-    let (discovery, asked) = try_join(
-        async { client.discover(&groups).await.map_err(Error::from) },
-        ground::asked(client, request),
-    )
-    .await?;
+    let (discovery, asked) = join(client.discover(&groups), ground::asked(client, request)).await;
+    // Of two failures the first is always the same: what is no API server has no namespaces either.
+    let (discovery, asked) = (discovery?, asked?);
 
     let mut builder = InventoryBuilder::new(Input::Cluster, "");
     let versions = versions(request.kinds, &discovery, &mut builder);

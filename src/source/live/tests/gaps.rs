@@ -6,6 +6,7 @@ use super::cluster::{Cluster, wealist};
 use super::{gaps, named, namespace, object, read_of, request};
 use crate::checks::{self, Scope};
 use crate::client::scripted::{Exchange, Scripted};
+use crate::error::Error;
 use crate::exit::Exit;
 use crate::inventory::Subject;
 use crate::kinds::{Kind, KindSet, Name};
@@ -142,6 +143,46 @@ async fn an_unreachable_server_is_an_error() {
     request.kinds = KindSet::of(&[Kind::Pod]);
     let error = read(&script.client(), &request).await.unwrap_err();
     assert_eq!(error.exit, Exit::Unreachable);
+}
+
+/// Something that answers every request in the same way.
+async fn error_of(status: u16, message: &'static str, namespaces: Namespaces) -> Error {
+    let script = Scripted::answering([], move |_| (status, message.to_owned()));
+    let mut request = request(namespaces);
+    request.kinds = KindSet::of(&[Kind::Pod]);
+    read(&script.client(), &request).await.unwrap_err()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_no_api_server_is_called_so_whatever_is_asked_of_it() {
+    for (status, body) in [(404, "Not Found"), (302, ""), (200, "<html>"), (200, "{}")] {
+        for namespaces in [Namespaces::All, named(&["shop"])] {
+            let error = error_of(status, body, namespaces).await;
+            assert_eq!(error.exit, Exit::Unreachable);
+            assert!(error.message.contains("the API's groups"), "{error}");
+            assert!(error.hints[0].contains("something other than"), "{error:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_selector_that_the_server_refuses_is_wrong_usage() {
+    let script = Scripted::answering([], |seen| {
+        if seen.target.starts_with("/api/v1/namespaces") {
+            let refusal =
+                json!({"kind": "Status", "code": 400, "message": "unable to parse: a in ("});
+            return (400, refusal.to_string());
+        }
+        (200, json!({"items": []}).to_string())
+    });
+    let mut request = request(Namespaces::Labelled("a in (".to_owned()));
+    request.kinds = KindSet::of(&[Kind::Pod]);
+    let error = read(&script.client(), &request).await.unwrap_err();
+    assert_eq!(error.exit, Exit::Usage);
+    assert_eq!(
+        error.message,
+        "cannot use the label selector a in (: unable to parse: a in ("
+    );
 }
 
 #[tokio::test(start_paused = true)]
