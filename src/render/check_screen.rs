@@ -223,7 +223,10 @@ fn ignored(out: &mut String, report: &CheckReport, style: &Style) {
         out.push_str(&style.hang("  - ", 4, &line));
     }
     for id in &report.unused_ignores {
-        put!(out, "  - {id}: covers nothing; this ignore is not needed\n");
+        put!(
+            out,
+            "  - {id}: covers no finding; this ignore is not needed\n"
+        );
     }
     out.push('\n');
 }

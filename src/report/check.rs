@@ -31,7 +31,7 @@ pub struct CheckReport {
     pub findings: Vec<FindingEntry>,
     /// Findings that were told to be left out, each with the reason given.
     pub ignored: Vec<IgnoredEntry>,
-    /// Ids that were told to be left out and found nothing.
+    /// Ignores that cover no finding of the checks that were run.
     pub unused_ignores: Vec<String>,
     /// Checks that were not run.
     pub not_run: Vec<NotRunEntry>,
