@@ -469,11 +469,26 @@ fn without_credentials(url: &http::Uri) -> String {
     )
 }
 
+/// Whether key and certificate are of two pairs.
+fn is_of_another_key(error: &kube::Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(current) = cause {
+        if let Some(rustls::Error::InconsistentKeys(_)) = current.downcast_ref() {
+            return true;
+        }
+        cause = current.source();
+    }
+    false
+}
+
 /// The error of building a connection from settings that looked right.
 pub(super) fn refused(error: &kube::Error, plugin: Option<&Plugin>) -> ClientError {
     match error {
         kube::Error::Auth(error) => credentials::refused(error, plugin),
         kube::Error::InferKubeconfig(error) => kubeconfig_error(error),
+        error if is_of_another_key(error) => {
+            ClientError::config("the client key does not belong to the client certificate")
+        }
         error => ClientError::config(format!("cannot prepare the connection: {error}")),
     }
 }

@@ -193,9 +193,7 @@ pub(super) fn refused(error: &AuthError, plugin: Option<&Plugin>) -> ClientError
             )
         }
         AuthError::AuthExecRun { out, .. } => {
-            hints.push(format!(
-                "log in again with `{name}` as you did for this cluster"
-            ));
+            hints.push(log_in_again(name));
             let said = String::from_utf8_lossy(&out.stderr);
             let last = said.lines().map(printable).rfind(|line| !line.is_empty());
             match last.filter(|_| plugin.is_none_or(|plugin| !plugin.heard)) {
@@ -207,6 +205,7 @@ pub(super) fn refused(error: &AuthError, plugin: Option<&Plugin>) -> ClientError
             }
         }
         AuthError::AuthExecParse(_) | AuthError::ExecPluginFailed => {
+            hints.push(log_in_again(name));
             format!("the credential plugin `{name}` did not print an ExecCredential with a status")
         }
         AuthError::ReadTokenFile(error, file) => {
@@ -219,6 +218,10 @@ pub(super) fn refused(error: &AuthError, plugin: Option<&Plugin>) -> ClientError
         error => format!("cannot obtain credentials: {error}"),
     };
     ClientError::Credentials { message, hints }
+}
+
+fn log_in_again(plugin: &str) -> String {
+    format!("log in again with `{plugin}` as you did for this cluster")
 }
 
 /// A line of other people's text, without what would move a terminal's cursor.

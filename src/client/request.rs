@@ -198,6 +198,13 @@ impl Client {
         let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
         while let Some(current) = cause {
             if let Some(tls) = current.downcast_ref::<rustls::Error>() {
+                if let Some(refused) = refused_certificate(tls) {
+                    return Failure::lasting(ClientError::Unauthorized {
+                        server: self.server.clone(),
+                        message: refused.to_owned(),
+                        context: self.context.clone(),
+                    });
+                }
                 return Failure::lasting(ClientError::Tls {
                     server: self.server.clone(),
                     why: tls_words(tls),
@@ -247,6 +254,24 @@ fn tls_words(error: &rustls::Error) -> String {
             _ => error.to_string(),
         },
         _ => error.to_string(),
+    }
+}
+
+/// What the server's alert says of our own certificate; nothing when it speaks of something else.
+fn refused_certificate(error: &rustls::Error) -> Option<&'static str> {
+    use rustls::AlertDescription as Alert;
+    let rustls::Error::AlertReceived(alert) = error else {
+        return None;
+    };
+    match alert {
+        Alert::CertificateExpired => Some("the client certificate has expired"),
+        Alert::CertificateRevoked => Some("the client certificate is revoked"),
+        Alert::CertificateRequired => Some("it asks for a client certificate, and none was sent"),
+        Alert::UnknownCA => Some("the client certificate is from an authority it does not trust"),
+        Alert::BadCertificate | Alert::UnsupportedCertificate | Alert::CertificateUnknown => {
+            Some("it cannot use the client certificate")
+        }
+        _ => None,
     }
 }
 
@@ -337,4 +362,28 @@ fn first_line(body: &[u8]) -> Option<String> {
         && !line.starts_with(['<', '{', '['])
         && !line.contains(char::is_control);
     readable.then(|| line.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alert_about_our_certificate_is_about_the_credentials() {
+        use rustls::AlertDescription as Alert;
+        for (alert, expected) in [
+            (
+                Alert::CertificateExpired,
+                Some("the client certificate has expired"),
+            ),
+            (
+                Alert::CertificateRequired,
+                Some("it asks for a client certificate, and none was sent"),
+            ),
+            (Alert::ProtocolVersion, None),
+        ] {
+            let error = rustls::Error::AlertReceived(alert);
+            assert_eq!(refused_certificate(&error), expected);
+        }
+    }
 }
