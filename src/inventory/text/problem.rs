@@ -7,7 +7,7 @@ use granit_parser::{ErrorKind, ScanError};
 use super::{Failure, Sink};
 
 const TEMPLATE: &str = "looks like a Helm template; render it first: \
-                        `helm template … | kubectl ambient check -f -`";
+                        `helm template CHART | kubectl ambient check -f -`";
 
 /// Reports why a document could not be read. A template says so instead of where it is not YAML,
 /// and says it once; what follows in the same text is not worth a word of its own.

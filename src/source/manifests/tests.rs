@@ -217,7 +217,7 @@ fn a_named_file_that_gives_nothing_is_an_error() {
         (
             "template.yaml",
             "cannot read DIR/template.yaml:1:7: looks like a Helm template; render it first: \
-             `helm template … | kubectl ambient check -f -`",
+             `helm template CHART | kubectl ambient check -f -`",
         ),
     ] {
         assert_eq!(refused(folder.path(), &[path], "").0, message);

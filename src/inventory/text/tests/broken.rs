@@ -179,7 +179,7 @@ fn the_rest_of_a_broken_text_is_read() {
 #[test]
 fn templates_are_called_templates() {
     const TEMPLATE: &str = "looks like a Helm template; render it first: \
-                            `helm template … | kubectl ambient check -f -`";
+                            `helm template CHART | kubectl ambient check -f -`";
     for (text, place) in [
         (
             "{{- if .Values.on }}\napiVersion: v1\nkind: A\n{{- end }}\n",
