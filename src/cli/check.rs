@@ -8,7 +8,6 @@ use super::scope::ScopeArgs;
 use crate::checks::{self, Check, Ignore, Judgement, Severity, Verdict};
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::kinds::KindSet;
 use crate::report::CheckReport;
 
 /// Judge whether namespaces can move to ambient mode, and what stands in the way
@@ -166,8 +165,3 @@ fn ignore(text: &str) -> Result<Ignore, Error> {
         None => Err(unknown(id)),
     }
 }
-
-/// The kinds that a status or a plan reads beside those of checks.
-pub(super) const STATUS_READS: KindSet = crate::mesh::BACKING
-    .and(crate::mesh::BINDING)
-    .and(crate::mesh::INSTALLATION);

@@ -7,7 +7,13 @@ use super::input::{Loaded, Unnamed, load};
 use super::scope::ScopeArgs;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::kinds::KindSet;
 use crate::report::StatusReport;
+
+/// The kinds that it reads.
+const READS: KindSet = crate::mesh::BACKING
+    .and(crate::mesh::BINDING)
+    .and(crate::mesh::INSTALLATION);
 
 /// Show which data plane namespaces are in: pods, sidecars, ambient pods, waypoints
 #[derive(Debug, Args)]
@@ -17,12 +23,11 @@ pub(super) struct StatusArgs {
 }
 
 pub(super) fn run(args: &StatusArgs, context: &Context<'_>) -> Result<Exit, Error> {
-    let reads = super::check::STATUS_READS;
     let Loaded {
         mesh,
         scope,
         context: named,
-    } = load(&args.scope, reads, Unnamed::All, context)?;
+    } = load(&args.scope, READS, Unnamed::All, context)?;
     let report = StatusReport::new(&mesh, &scope, context.output.header(named));
     context.answer(&report)?;
     Ok(if report.unread.is_empty() {
