@@ -52,12 +52,14 @@ pub(super) fn fronts<'a>(mesh: &'a Mesh, namespace: &Name) -> Vec<Front<'a>> {
             continue;
         }
         let waypoint = service.bound_to.clone().unwrap_or_else(planned);
-        let behind = mesh.services_in(namespace).iter();
-        let behind = behind.filter(|candidate| candidate.object == service.service);
+        let services = mesh.services_in(namespace);
+        let name = &service.service.name;
+        let behind = services.binary_search_by(|candidate| candidate.object.name.cmp(name));
+        let behind = behind.ok().map(|position| &services[position]);
         let front = found
             .entry(waypoint.clone())
             .or_insert_with(|| Front::of(mesh, &waypoint));
-        for workload in behind.flat_map(|service| mesh.backing(service)) {
+        for workload in behind.into_iter().flat_map(|service| mesh.backing(service)) {
             if workload.role == Role::Application && takes_part(workload) {
                 front.behind.insert(&workload.object, workload);
             }
