@@ -201,6 +201,20 @@ pub(super) fn deliver<'t>(
     }
 }
 
+/// Whether an object has `items` that are neither a list nor null.
+fn has_other_items(json: &str) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Items<'j> {
+        #[serde(borrow, default)]
+        items: Option<&'j RawValue>,
+    }
+    serde_json::from_str::<Items<'_>>(json).is_ok_and(|found| {
+        found
+            .items
+            .is_some_and(|items| !items.get().starts_with('['))
+    })
+}
+
 /// Hands out an object that is no list.
 pub(super) fn classify<'t>(
     head: Head<'t>,
@@ -211,6 +225,11 @@ pub(super) fn classify<'t>(
 ) {
     let at = |path: &FieldPath| locate::offset(sink.text, range.clone(), path);
     match (head.api_version, head.kind) {
+        (Field::Text(api_version), Field::Text(kind))
+            if api_version == "v1" && kind == "List" && has_other_items(&json) =>
+        {
+            sink.problem(at(&field!["items"]), "the `items` of the List are no list");
+        }
         (Field::Text(api_version), Field::Text(kind)) => sink.object(RawObject {
             api_version,
             kind,

@@ -302,3 +302,23 @@ fn a_mapping_may_be_large() {
         ["problem 50004:3: invalid YAML: the key `k77` is given twice"]
     );
 }
+
+#[test]
+fn items_that_are_no_list_are_a_problem() {
+    let what = "the `items` of the List are no list";
+    check(
+        "apiVersion: v1\nkind: List\nitems: 5\n",
+        &[&format!("problem 3:1: {what}")],
+    );
+    check(
+        r#"{"apiVersion":"v1","kind":"List","items":{"a":{}}}"#,
+        &[&format!("problem 1:34: {what}")],
+    );
+    for none in ["items: null", "items: []", "metadata: {}"] {
+        let text = format!("apiVersion: v1\nkind: List\n{none}\n");
+        assert!(
+            !found(&text).iter().any(|line| line.contains(what)),
+            "{text}"
+        );
+    }
+}
