@@ -237,7 +237,7 @@ fn closing(out: &mut String, report: &CheckReport, style: &Style) {
         put!(out, "{}: {}\n", entry.name, style.verdict(entry.verdict));
     }
     if report.namespaces.is_empty() {
-        out.push_str("no namespace was judged: none in the input has sidecars\n");
+        out.push_str("no namespace was judged: none in the input has sidecars; -n names one to judge all the same\n");
     }
     let weight = |finding: &&FindingEntry| {
         Severity::ALL

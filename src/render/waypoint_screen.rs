@@ -12,7 +12,9 @@ pub(super) fn render(report: &WaypointPlanReport, style: &Style, wide: bool) -> 
         namespace(&mut out, entry, style, wide);
     }
     if report.namespaces.is_empty() {
-        out.push_str("no namespace in question: none in the input has sidecars\n");
+        out.push_str(
+            "no namespace in question: none in the input has sidecars; -n names one all the same\n",
+        );
     }
     out.push_str(&unread(style, &report.unread));
     out
