@@ -170,12 +170,12 @@ impl Listener for Ui {
                 }
             }
             Event::Retry {
-                what,
                 attempt,
                 wait,
                 because,
+                ..
             } => self.note(&format!(
-                "cannot read {what} yet ({because}); try {attempt} in {:.1} s",
+                "{because}; try {attempt} in {:.1} s",
                 wait.as_secs_f32()
             )),
             Event::Warning(text) => {

@@ -12,9 +12,10 @@ mod status;
 mod version;
 mod waypoint;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::error::Error;
 use crate::exit::Exit;
@@ -29,7 +30,6 @@ use output::OutputArgs;
 #[derive(Debug, Parser)]
 #[command(
     name = "kubectl-ambient",
-    bin_name = "kubectl ambient",
     disable_version_flag = true,
     disable_help_subcommand = true,
     subcommand_required = true,
@@ -63,7 +63,13 @@ enum Command {
 
 /// Runs the command that the arguments name and says how it ended.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
-    let cli = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let program = program(arguments.first());
+    let parsed = Cli::command()
+        .bin_name(program.clone())
+        .try_get_matches_from(arguments)
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => {
             // Help goes to stdout with 0, wrong usage to stderr with 2.
@@ -75,7 +81,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
             };
         }
     };
-    let ui = std::sync::Arc::new(Ui::new(cli.output.settings("kubectl ambient")));
+    let ui = std::sync::Arc::new(Ui::new(cli.output.settings(&program)));
     let context = Context {
         ui: &ui,
         output: &cli.output,
@@ -94,6 +100,19 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     })
 }
 
+/// What the user types to call this program, told from its file's name as kubectl tells a plugin's: a
+/// dash separates words, an underscore stands for a dash. krew may install us under another name.
+fn program(name: Option<&OsString>) -> String {
+    let stem = name
+        .and_then(|name| Path::new(name).file_stem())
+        .and_then(OsStr::to_str);
+    let stem = stem.unwrap_or("kubectl-ambient");
+    match stem.strip_prefix("kubectl-") {
+        Some(plugin) => format!("kubectl {}", plugin.replace('-', " ").replace('_', "-")),
+        None => stem.to_owned(),
+    }
+}
+
 /// What every command has at hand.
 struct Context<'a> {
     ui: &'a std::sync::Arc<Ui>,
@@ -106,5 +125,28 @@ impl Context<'_> {
     fn answer(&self, document: &impl crate::render::Document) -> Result<(), Error> {
         let text = crate::render::render(document, self.output.format(), &self.ui.style());
         self.ui.answer(&text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_program_is_called_as_its_file_is_named() {
+        for (file, expected) in [
+            ("/usr/local/bin/kubectl-ambient", "kubectl ambient"),
+            ("kubectl-ambient.exe", "kubectl ambient"),
+            ("kubectl-istio_ambient", "kubectl istio-ambient"),
+            ("ambient", "ambient"),
+        ] {
+            assert_eq!(program(Some(&OsString::from(file))), expected);
+        }
+        assert_eq!(program(None), "kubectl ambient");
+    }
+
+    #[test]
+    fn the_flags_do_not_contradict_each_other() {
+        Cli::command().debug_assert();
     }
 }
