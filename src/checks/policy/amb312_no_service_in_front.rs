@@ -6,13 +6,10 @@
 
 use super::{ENFORCED, Enforced, Fate, enforced_in, lost, names, widened};
 use crate::checks::{Area, Check, Id, Meta, Remedy, Severity, Sink, View};
-use crate::checks::workload::may_have_sidecar;
-use crate::kinds::authorization::{Action, AuthorizationPolicy};
-use crate::kinds::path::field;
-use crate::kinds::{Name, Resource};
+use crate::kinds::authorization::Action;
+use crate::kinds::Resource;
 use crate::mesh::Mesh;
-use crate::mesh::workloads::{Role, Workload};
-use crate::semantics::authorization::is_dry_run;
+use crate::mesh::workloads::Workload;
 
 /// The check.
 pub static CHECK: NoServiceInFront = NoServiceInFront;
@@ -47,73 +44,6 @@ impl Check for NoServiceInFront {
             for fate in lost(spec).into_iter().chain(wider) {
                 report(&enforced, &fate, view.mesh, out);
             }
-        }
-        by_labels_of_sidecars(view, out);
-    }
-}
-
-/// The labels that the injector gives to a pod that lacks them, each with the labels that it takes the
-/// value from (`pkg/model/proxy.go`, `CanonicalSeries`).
-const INJECTED: [(&str, [&str; 2]); 2] = [
-    ("service.istio.io/canonical-name", ["app.kubernetes.io/name", "app"]),
-    ("service.istio.io/canonical-revision", ["app.kubernetes.io/version", "version"]),
-];
-
-/// Whether the pods of a workload have a label only as long as they have a sidecar.
-fn is_injected(workload: &Workload, key: &str, value: &str) -> bool {
-    let Some((_, sources)) = INJECTED.iter().find(|(injected, _)| *injected == key) else {
-        return false;
-    };
-    let given = sources.iter().find_map(|source| workload.labels.get(source));
-    let default = if key.ends_with("name") { &*workload.object.name } else { "latest" };
-    workload.labels.get(key).is_none() && given.unwrap_or(default) == value
-}
-
-/// Reports policies that find their pods by a label which the pods lose with their sidecars.
-fn by_labels_of_sidecars(view: &View<'_>, out: &mut Sink<'_>) {
-    let mesh = view.mesh;
-    let root = mesh.root_namespace();
-    for namespace in view.namespaces() {
-        let name = &namespace.name;
-        let homes: &[&Name] = if name == root { &[name] } else { &[name, root] };
-        for policy in homes.iter().flat_map(|home| mesh.within::<AuthorizationPolicy>(home)) {
-            let Some(wanted) = policy.spec.selector.as_ref().map(|s| &s.match_labels) else {
-                continue;
-            };
-            let named = INJECTED.iter().find(|(key, _)| wanted.get(key).is_some());
-            let Some((key, _)) = named.filter(|_| !is_dry_run(&policy.metadata)) else {
-                continue;
-            };
-            let meant = |workload: &&Workload| {
-                let has = |key: &str, value: &str| workload.labels.has(key, value);
-                let mut injected = false;
-                let all = wanted.pairs().iter().all(|(key, value)| {
-                    has(key, value) || {
-                        injected = true;
-                        is_injected(workload, key, value)
-                    }
-                });
-                all && injected && workload.role == Role::Application && may_have_sidecar(workload)
-            };
-            let who: Vec<&Workload> = mesh.workloads_in(name).iter().filter(meant).collect();
-            if who.is_empty() {
-                continue;
-            }
-            let meta = &policy.metadata;
-            out.find(
-                name,
-                Severity::Blocking,
-                (policy.reference(), field!["spec", "selector"]),
-                format!(
-                    "its selector asks for {key}, which pods get together with a sidecar: without one the policy would not \
-                     apply to {}",
-                    names(&who)
-                ),
-                Remedy::command(
-                    "select by a label of the pod template, or give the template this one",
-                    format!("kubectl edit authorizationpolicy {} -n {}", meta.name, meta.namespace),
-                ),
-            );
         }
     }
 }

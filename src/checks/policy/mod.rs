@@ -24,4 +24,5 @@ checks! {
     amb312_no_service_in_front,
     amb314_tokens_not_verified,
     amb315_plain_text_only,
+    amb350_selector_by_sidecar_labels,
 }
