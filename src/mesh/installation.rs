@@ -143,8 +143,9 @@ pub struct MeshConfig {
     pub has_networks: bool,
     /// Whether traffic to unknown destinations is refused for the whole mesh.
     pub registry_only: bool,
-    /// Whether the text of the configuration could be read.
-    pub readable: bool,
+    /// Why the text of the configuration could not be read, if it could not: what stands in it is then
+    /// unknown, and `Mesh` counts it as unread.
+    pub(super) unreadable: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -332,7 +333,7 @@ fn mesh_config(inventory: &Inventory, planes: &[ControlPlane]) -> MeshConfig {
         trust_domain: "cluster.local".to_owned(),
         has_networks: false,
         registry_only: false,
-        readable: true,
+        unreadable: None,
     };
     let Some(map) = found else { return config };
     config.has_networks = map
@@ -355,7 +356,10 @@ fn mesh_config(inventory: &Inventory, planes: &[ControlPlane]) -> MeshConfig {
                 .outbound_traffic_policy
                 .is_some_and(|policy| policy.mode == "REGISTRY_ONLY");
         }
-        Some(Err(_)) => config.readable = false,
+        Some(Err(error)) => {
+            let why = error.to_string();
+            config.unreadable = why.lines().next().map(str::to_owned);
+        }
         None => {}
     }
     config

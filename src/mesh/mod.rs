@@ -17,8 +17,11 @@ pub mod workloads;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use crate::inventory::{Input, Inventory, Listed, Object, Origin, Place, in_namespace};
+use crate::inventory::{
+    Input, Inventory, Listed, Object, Origin, Place, Subject, Unread, in_namespace,
+};
 use crate::kinds::gateway_api::RouteSpec;
+use crate::kinds::path::field;
 use crate::kinds::pod::Pod;
 use crate::kinds::service::ServiceSpec;
 use crate::kinds::traffic::{DestinationRule, VirtualService};
@@ -106,13 +109,14 @@ pub struct Mesh {
 
 impl Mesh {
     /// Resolves an inventory.
-    pub fn new(inventory: Inventory) -> Self {
+    pub fn new(mut inventory: Inventory) -> Self {
         let namespaces = namespaces::resolve(&inventory);
         let injectors = Injectors::of(&inventory.objects.webhooks);
         let mut workloads = workloads::resolve(&inventory, &namespaces, &injectors);
         let labels = LabelIndex::of(&workloads);
         let services = services::resolve(&inventory, &mut workloads, &labels);
         let installation = Installation::of(&inventory);
+        note_unreadable_configuration(&installation, &mut inventory);
         let mut waypoints = waypoints::resolve(&inventory);
         waypoints.sort_by(|a, b| a.object.cmp(&b.object));
         Self {
@@ -412,5 +416,58 @@ impl Mesh {
             namespace,
             Traffic::Service,
         )
+    }
+}
+
+/// Without its configuration neither the mesh's root namespace nor its trust domain is known: what is
+/// derived from them must not pass.
+fn note_unreadable_configuration(installation: &Installation, inventory: &mut Inventory) {
+    let config = &installation.config;
+    if let (Some(object), Some(why)) = (&config.object, &config.unreadable) {
+        let field = field!["data", "mesh"];
+        let origin = inventory.objects.origin(object).cloned();
+        inventory.unread.push(Unread {
+            subject: Subject::Object(object.clone()),
+            reason: format!("the mesh configuration in {field} cannot be read: {why}"),
+            place: origin.and_then(|origin| inventory.place(&origin, &field)),
+        });
+        inventory.unread.sort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inventory::InventoryBuilder;
+
+    #[test]
+    fn a_mesh_configuration_that_cannot_be_read_is_unread_and_has_no_defaults() {
+        let read = |mesh: &str| {
+            let text = format!(
+                "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: istio, namespace: istio-system}}\n\
+                 data:\n  mesh: |\n    {mesh}\n"
+            );
+            let mut builder = InventoryBuilder::new(Input::Manifests, "default");
+            builder.file("mesh.yaml", text);
+            Mesh::new(builder.finish())
+        };
+        assert!(
+            read("rootNamespace: mesh-policies")
+                .inventory()
+                .unread
+                .is_empty()
+        );
+        let broken = read("rootNamespace: [");
+        let unread = &broken.inventory().unread;
+        assert_eq!(unread.len(), 1);
+        assert_eq!(
+            unread[0].place.as_ref().map(ToString::to_string).unwrap(),
+            "mesh.yaml:5:3"
+        );
+        assert!(
+            unread[0]
+                .reason
+                .starts_with("the mesh configuration in data.mesh cannot be read")
+        );
     }
 }
