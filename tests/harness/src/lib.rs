@@ -1,0 +1,1 @@
+//! What the tests against a real control plane and a real Envoy stand on.
