@@ -2,3 +2,4 @@
 
 pub mod authorization;
 pub mod identity;
+pub mod language;
