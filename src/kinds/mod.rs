@@ -5,6 +5,7 @@
 //! whole beside them (`inventory::Object::whole`).
 
 pub mod authorization;
+pub mod complete;
 pub mod disruption_budget;
 pub mod envoy_extension;
 pub mod gateway_api;
