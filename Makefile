@@ -1,7 +1,10 @@
-.PHONY: test bench soak docs fuzz check-licences
+.PHONY: test controlplane bench soak docs fuzz check-licences
 
 test: # everything CI checks; ends with "N passed, N failed, N skipped"
 	@cargo run --quiet --locked --manifest-path tests/tally/Cargo.toml --target-dir target/tally
+
+controlplane: # the programs of the real control plane that tests run on, and the oracle; needs Go (tests/controlplane/README.md)
+	@cd tests && CGO_ENABLED=0 go run -trimpath -gcflags=all=-dwarf=false ./controlplane/cmd/build --out ../target/testbed/bin
 
 bench:
 	cargo bench --locked

@@ -1,10 +1,15 @@
-// Etcd runs the store of the test control plane.
+// Etcd is the store of the control plane.
 package main
 
 import (
 	"os"
 
 	"go.etcd.io/etcd/server/v3/etcdmain"
+
+	"kubectl-ambient/tests/controlplane/lifeline"
 )
 
-func main() { etcdmain.Main(os.Args) }
+func main() {
+	lifeline.Hold()
+	etcdmain.Main(os.Args)
+}
