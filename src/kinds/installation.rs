@@ -1,10 +1,11 @@
 //! Objects of the cluster and of Istio's installation that are not workloads.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use serde::Deserialize;
 
-use super::lenient::{null_default, present};
+use super::lenient::null_default;
 use super::{LabelSelector, Meta};
 
 /// A node.
@@ -65,9 +66,26 @@ pub struct Webhook {
 /// Where a webhook is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct ClientConfig {
-    /// Whether it is a URL outside the cluster rather than a Service.
-    #[serde(rename = "url", default, deserialize_with = "present")]
-    pub has_url: bool,
+    /// Its URL, where it is not a Service.
+    #[serde(default)]
+    pub url: Option<String>,
+}
+
+impl ClientConfig {
+    /// Whether it is in no Service of this cluster, nor on the very machine that asks it.
+    pub fn is_outside(&self) -> bool {
+        self.url.as_deref().is_some_and(|url| !is_loopback(url))
+    }
+}
+
+fn is_loopback(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = match authority.strip_prefix('[') {
+        Some(address) => address.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }
 
 /// A CustomResourceDefinition; only its metadata is read.

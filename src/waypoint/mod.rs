@@ -95,8 +95,8 @@ impl NamespaceNeed {
 
 /// What the Services of a namespace need.
 ///
-/// Services that Istio made for gateways and waypoints, those in front of gateways, and mere aliases
-/// are left out: nothing of theirs moves.
+/// Services that Istio made for gateways and waypoints, those in front of gateways, mere aliases and
+/// the API server's own are left out: nothing of theirs moves.
 pub fn assess(mesh: &Mesh, namespace: &Name) -> NamespaceNeed {
     let mut evidence = features::of_namespace(mesh, namespace);
     let services: Vec<ServiceNeed> = mesh
@@ -137,11 +137,19 @@ pub fn assess(mesh: &Mesh, namespace: &Name) -> NamespaceNeed {
 
 fn moves(mesh: &Mesh, service: &Service) -> bool {
     use crate::mesh::workloads::{MANAGED_LABEL, Role};
-    if mesh.spec(service).is_external_name() || mesh.labels(service).get(MANAGED_LABEL).is_some() {
+    if mesh.spec(service).is_external_name()
+        || mesh.labels(service).get(MANAGED_LABEL).is_some()
+        || is_api_server(&service.object)
+    {
         return false;
     }
     let mut backing = mesh.backing(service).peekable();
     backing.peek().is_none() || backing.any(|workload| workload.role == Role::Application)
+}
+
+/// Every cluster has this Service, which the API server keeps for itself.
+fn is_api_server(service: &ObjectRef) -> bool {
+    service.namespace.as_ref() == "default" && service.name.as_ref() == "kubernetes"
 }
 
 fn placement(mesh: &Mesh, namespace: &Name, services: &[ServiceNeed]) -> Placement {
@@ -163,6 +171,26 @@ fn placement(mesh: &Mesh, namespace: &Name, services: &[ServiceNeed]) -> Placeme
 mod tests {
     use super::*;
     use crate::inventory::{Input, InventoryBuilder};
+
+    #[test]
+    fn the_api_servers_own_service_does_not_move() {
+        let services = "
+apiVersion: v1
+kind: Service
+metadata: {name: kubernetes, namespace: default}
+spec: {ports: [{port: 443}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: kubernetes, namespace: shop}
+spec: {ports: [{port: 443}]}
+";
+        let mut builder = InventoryBuilder::new(Input::Manifests, "default");
+        builder.file("services.yaml", services.to_owned());
+        let mesh = Mesh::new(builder.finish());
+        let count = |namespace: &str| assess(&mesh, &Name::from(namespace)).services.len();
+        assert_eq!((count("default"), count("shop")), (0, 1));
+    }
 
     #[test]
     fn what_no_waypoint_of_the_service_would_take_asks_for_none() {

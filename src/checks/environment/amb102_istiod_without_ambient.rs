@@ -81,7 +81,7 @@ fn absent(view: &View<'_>, out: &mut Sink<'_>) {
         .mesh
         .all::<MutatingWebhookConfiguration>()
         .iter()
-        .any(|configuration| configuration.webhooks.iter().any(|w| w.client_config.has_url));
+        .any(|configuration| configuration.webhooks.iter().any(|w| w.client_config.is_outside()));
     let message = if remote {
         "no istiod runs in this cluster, and its injection webhook leads outside: its control plane is that of another cluster, from where ambient mode is not served"
     } else {
