@@ -1,4 +1,4 @@
-.PHONY: test controlplane bench soak docs fuzz check-licences
+.PHONY: test controlplane oracle bench soak docs fuzz check-licences
 
 test: # everything CI checks; ends with "N passed, N failed, N skipped"
 	@cargo run --quiet --locked --manifest-path tests/tally/Cargo.toml --target-dir target/tally
@@ -11,6 +11,10 @@ bench:
 
 soak: # the property tests with many more cases
 	PROPTEST_CASES=20000 cargo test --locked --release
+
+oracle: # istiod's translation and a real Envoy, for tests/ground_truth; needs Go and Python
+	cd tests && CGO_ENABLED=0 go build -trimpath -gcflags=all=-dwarf=false -ldflags "-s -w" -o ../target/testbed/bin/ ./oracle
+	target/testbed/bin/oracle install-envoy --out target/testbed/envoy
 
 docs:
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps

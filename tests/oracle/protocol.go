@@ -36,8 +36,6 @@ type proxyRequest struct {
 type translation struct {
 	Proxies []proxyConfig `json:"proxies"`
 	Ztunnel ztunnelConfig `json:"ztunnel"`
-	// Conditions are those istiod writes to the objects of the manifests, by object.
-	Conditions []objectConditions `json:"conditions"`
 	// Refused are objects that the API server or istiod's webhook would not have let in. They had no effect here.
 	Refused []refusal `json:"refused"`
 }
@@ -45,11 +43,6 @@ type translation struct {
 type refusal struct {
 	Object string `json:"object"`
 	Reason string `json:"reason"`
-}
-
-type objectConditions struct {
-	Object     string            `json:"object"`
-	Conditions []json.RawMessage `json:"conditions"`
 }
 
 // proxyConfig is what one Envoy receives.

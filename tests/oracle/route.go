@@ -202,7 +202,7 @@ func (d *driver) outcomeOf(s site, request httpRequest) (*outcome, error) {
 			return nil, err
 		}
 		if reply.arrived == nil || reply.arrived.Cluster != member.GetName() {
-			return nil, fmt.Errorf("destination %s could not be forced: %d %+v", member.GetName(), reply.status, reply.arrived)
+			return nil, fmt.Errorf("destination %s could not be forced", member.GetName())
 		}
 		result.Arrivals = append(result.Arrivals, arrivalOf(reply, weight, total))
 		before += weight
