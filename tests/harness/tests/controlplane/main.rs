@@ -1,0 +1,1 @@
+//! The harness against the control plane of `tests/controlplane`. Run by name.
