@@ -179,7 +179,8 @@ pub fn judge(mesh: &Mesh, scope: &Scope, checks: &[&'static dyn Check], strict: 
         ..Judgement::default()
     };
     let inventory = mesh.inventory();
-    judgement.something_unread = inventory.unread.iter().any(is_of_a_file);
+    // All checks still run over the rest, and no verdict is a yes.
+    judgement.something_unread = inventory.unread.iter().any(Unread::is_of_a_file);
     let view = View { mesh, scope };
     for check in checks {
         let meta = check.meta();
@@ -221,23 +222,9 @@ pub fn judge(mesh: &Mesh, scope: &Scope, checks: &[&'static dyn Check], strict: 
     judgement
 }
 
-/// A file, or a part of one, that could not be read may hold any kind: all checks still run over
-/// the rest, and no verdict is a yes.
-fn is_of_a_file(unread: &Unread) -> bool {
-    unread.place.is_some() || matches!(unread.subject, Subject::File(_))
-}
-
 /// Why a check that reads these kinds cannot look, if it cannot.
 fn unreadable(unread: &[Unread], reads: KindSet) -> Option<String> {
-    let lists: Vec<&Unread> = unread
-        .iter()
-        .filter(|unread| !is_of_a_file(unread))
-        .filter(|unread| match &unread.subject {
-            Subject::List { kind, .. } => reads.contains(*kind),
-            Subject::Object(object) => reads.contains(object.kind),
-            Subject::File(_) => false,
-        })
-        .collect();
+    let lists: Vec<&Unread> = unread.iter().filter(|unread| unread.is_of(reads)).collect();
     let first = lists.first()?;
     let what = match &first.subject {
         Subject::List { kind, namespace } => list_name(*kind, namespace.as_deref()),

@@ -16,7 +16,9 @@ const FIRST: Duration = Duration::from_millis(250);
 pub(super) struct Failure {
     /// What to report if this was the last try.
     pub(super) error: ClientError,
-    /// Whether the cause passes by itself: 429, 503, 504, a connection that broke.
+    /// Whether the cause passes by itself: 429, a connection that broke, and what an API server
+    /// answers while etcd elects a leader (500), or a load balancer while it looks for one (502, 503,
+    /// 504).
     pub(super) passing: bool,
     /// The pause that the server asks for.
     pub(super) retry_after: Option<Duration>,
@@ -53,7 +55,7 @@ impl Failure {
 
 /// Whether a status code says that the same request may succeed soon.
 pub(super) fn is_passing(status: u16) -> bool {
-    matches!(status, 429 | 503 | 504)
+    matches!(status, 429 | 500 | 502 | 503 | 504)
 }
 
 #[cfg(test)]

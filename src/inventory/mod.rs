@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 pub use builder::{FileSummary, InventoryBuilder};
 pub use objects::{Listed, Objects, find, in_namespace};
 
-use crate::kinds::{FieldPath, Kind, Name, ObjectRef};
+use crate::kinds::{FieldPath, Kind, KindSet, Name, ObjectRef};
 
 /// Which of the inventory's files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -133,6 +133,23 @@ pub struct Unread {
     pub reason: String,
     /// Where, for files.
     pub place: Option<Place>,
+}
+
+impl Unread {
+    /// Whether it is a file, or a part of one, which may hold any kind.
+    pub fn is_of_a_file(&self) -> bool {
+        self.place.is_some() || matches!(self.subject, Subject::File(_))
+    }
+
+    /// Whether objects of these kinds are what could not be read.
+    pub fn is_of(&self, kinds: KindSet) -> bool {
+        !self.is_of_a_file()
+            && match &self.subject {
+                Subject::List { kind, .. } => kinds.contains(*kind),
+                Subject::Object(object) => kinds.contains(object.kind),
+                Subject::File(_) => false,
+            }
+    }
 }
 
 /// Where an inventory came from.

@@ -46,10 +46,12 @@ pub(super) fn render(report: &CheckReport, style: &Style, wide: bool) -> String 
 
 fn heading(out: &mut String, report: &CheckReport, entry: &NamespaceEntry, style: &Style) {
     let dot = style.dot();
-    let mut parts = vec![
-        style.paint(Tone::Strong, &format!("Namespace {}", entry.name)),
-        plural(entry.workloads, "workload", "workloads"),
-    ];
+    let mut parts = vec![style.paint(Tone::Strong, &format!("Namespace {}", entry.name))];
+    parts.extend(
+        entry
+            .workloads
+            .map(|workloads| plural(workloads, "workload", "workloads")),
+    );
     parts.extend(entry.pods.map(|pods| plural(pods, "pod", "pods")));
     parts.extend(
         report
@@ -168,6 +170,9 @@ fn waypoint(out: &mut String, waypoint: &WaypointSummary, style: &Style) {
         .map(|service| format!("{} ({})", service.name, service.features.join(", ")))
         .collect();
     let what = match waypoint.placement {
+        "unknown" => {
+            "not known whether one is needed: not all that decides it could be read".to_owned()
+        }
         "none" => "none is needed; ztunnel alone does what is in use".to_owned(),
         "service" => format!("one, for {}", named.join(", ")),
         "shared" => format!(
@@ -182,8 +187,13 @@ fn waypoint(out: &mut String, waypoint: &WaypointSummary, style: &Style) {
     } else {
         ""
     };
+    let more = if waypoint.complete || named.is_empty() {
+        ""
+    } else {
+        "; others may need it too, for not all that decides it could be read"
+    };
     out.push('\n');
-    out.push_str(&style.hang("waypoint  ", 10, &format!("{what}{pods}")));
+    out.push_str(&style.hang("waypoint  ", 10, &format!("{what}{pods}{more}")));
 }
 
 fn not_run(out: &mut String, report: &CheckReport, style: &Style) {

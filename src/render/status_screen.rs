@@ -17,7 +17,7 @@ pub(super) fn render(report: &StatusReport, style: &Style, wide: bool) -> String
             let mut row = vec![
                 entry.name.to_string(),
                 entry.mode.to_owned(),
-                entry.workloads.to_string(),
+                number(entry.workloads),
                 number(entry.pods),
                 number(entry.sidecars),
                 number(entry.ambient),

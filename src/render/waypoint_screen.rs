@@ -1,7 +1,7 @@
 //! The screen of `waypoint plan`.
 
 use super::text::{Style, Tone, put, unread};
-use crate::report::{PlanEntry, WaypointPlanReport};
+use crate::report::{PlanEntry, ServiceEntry, WaypointPlanReport};
 
 pub(super) fn render(report: &WaypointPlanReport, style: &Style, wide: bool) -> String {
     let mut out = String::new();
@@ -20,6 +20,14 @@ pub(super) fn render(report: &WaypointPlanReport, style: &Style, wide: bool) -> 
     out
 }
 
+fn verdict(entry: &PlanEntry, service: &ServiceEntry) -> &'static str {
+    match (service.needs_waypoint, entry.complete) {
+        (true, _) => "needed",
+        (false, true) => "ztunnel alone",
+        (false, false) => "not known",
+    }
+}
+
 fn namespace(out: &mut String, entry: &PlanEntry, style: &Style, wide: bool) {
     out.push_str(&style.paint(Tone::Strong, &format!("Namespace {}", entry.name)));
     put!(out, " {} {}\n", style.dash(), entry.conclusion);
@@ -36,12 +44,11 @@ fn namespace(out: &mut String, entry: &PlanEntry, style: &Style, wide: bool) {
             } else {
                 service.features.join(", ")
             };
-            let verdict = if service.needs_waypoint {
-                "needed"
-            } else {
-                "ztunnel alone"
-            };
-            let mut row = vec![service.name.to_string(), features, verdict.to_owned()];
+            let mut row = vec![
+                service.name.to_string(),
+                features,
+                verdict(entry, service).to_owned(),
+            ];
             if wide {
                 row.push(
                     service

@@ -9,7 +9,7 @@ use crate::kinds::Name;
 use crate::mesh::Mesh;
 use crate::mesh::waypoints::Traffic;
 use crate::mesh::workloads::Role;
-use crate::waypoint::{self, Feature, Placement};
+use crate::waypoint::{self, Feature, NamespaceNeed, Placement};
 
 /// What `check` says.
 #[derive(Debug, Serialize)]
@@ -60,9 +60,10 @@ pub struct NamespaceEntry {
     pub name: Name,
     /// What can be said of it.
     pub verdict: &'static str,
-    /// How many applications it has.
-    pub workloads: usize,
-    /// How many pods those have; absent when the input holds no pods.
+    /// How many applications it has; absent when not all could be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workloads: Option<usize>,
+    /// How many pods those have; absent when the input holds no pods, or not all could be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pods: Option<usize>,
     /// Which waypoints it needs.
@@ -73,8 +74,11 @@ pub struct NamespaceEntry {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WaypointSummary {
-    /// `none`, `namespace`, `service`, `shared`.
+    /// `none`, `namespace`, `service`, `shared`; `unknown` when none is known to be needed but not all
+    /// could be read.
     pub placement: &'static str,
+    /// Whether all that decides it was read.
+    pub complete: bool,
     /// Which traffic it must take: `service`, `all`, `none`.
     pub traffic: &'static str,
     /// The waypoint that is shared.
@@ -369,6 +373,7 @@ fn namespace_entry(mesh: &Mesh, judgement: &Judgement, name: &Name) -> Namespace
         .filter(|w| w.role == Role::Application)
         .collect();
     let need = waypoint::assess(mesh, name);
+    let all_read = super::all_read(mesh, crate::mesh::WORKLOADS);
     let services: Vec<ServiceFeatures> = need
         .needing()
         .map(|service| ServiceFeatures {
@@ -384,15 +389,16 @@ fn namespace_entry(mesh: &Mesh, judgement: &Judgement, name: &Name) -> Namespace
     NamespaceEntry {
         name: name.clone(),
         verdict: Verdict::name(judgement.verdict(name)),
-        workloads: applications.len(),
-        pods: mesh.holds(crate::mesh::Part::Pods).then(|| {
+        workloads: all_read.then_some(applications.len()),
+        pods: (all_read && mesh.holds(crate::mesh::Part::Pods)).then(|| {
             applications
                 .iter()
                 .map(|workload| workload.pod_count())
                 .sum()
         }),
         waypoint: WaypointSummary {
-            placement: placement_name(&need.placement),
+            placement: placement_name(&need),
+            complete: need.complete,
             traffic: traffic_name(need.traffic),
             shared: match &need.placement {
                 Placement::Shared(waypoint) => Some(waypoint.to_string()),
@@ -405,8 +411,9 @@ fn namespace_entry(mesh: &Mesh, judgement: &Judgement, name: &Name) -> Namespace
 }
 
 /// A placement as documents name it.
-pub(super) const fn placement_name(placement: &Placement) -> &'static str {
-    match placement {
+pub(super) const fn placement_name(need: &NamespaceNeed) -> &'static str {
+    match &need.placement {
+        Placement::None if !need.complete => "unknown",
         Placement::None => "none",
         Placement::Namespace => "namespace",
         Placement::Service(_) => "service",

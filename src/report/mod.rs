@@ -20,6 +20,7 @@ pub use status::{StatusEntry, StatusReport};
 pub use version::{ControlPlaneEntry, VersionReport};
 pub use waypoint_plan::{EvidenceEntry, PlanEntry, ServiceEntry, WaypointPlanReport};
 
+use crate::kinds::KindSet;
 use crate::mesh::Mesh;
 
 /// The `apiVersion` of every document.
@@ -36,6 +37,15 @@ pub struct Header {
     /// The kubeconfig's context, for a live cluster.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub context: Option<String>,
+}
+
+/// Whether nothing of these kinds was out of reach; files that cannot be read are not counted.
+fn all_read(mesh: &Mesh, kinds: KindSet) -> bool {
+    !mesh
+        .inventory()
+        .unread
+        .iter()
+        .any(|unread| unread.is_of(kinds))
 }
 
 /// The version of Istio that a mesh runs, as far as its istiods tell.

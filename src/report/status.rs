@@ -42,7 +42,9 @@ pub struct StatusEntry {
     /// What its labels say: `istio-injection=enabled`, `istio.io/dataplane-mode=ambient`; `unknown`.
     pub labels: String,
     /// Its workloads; gateways and waypoints are not counted.
-    pub workloads: usize,
+    /// Absent, as the counts of pods are, when not all could be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workloads: Option<usize>,
     /// Its pods; absent when the input holds no pods.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pods: Option<usize>,
@@ -92,7 +94,8 @@ fn entry(mesh: &Mesh, namespace: &Namespace) -> StatusEntry {
         .collect();
     let count = |wanted| planes.iter().filter(|plane| **plane == wanted).count();
     let (sidecars, ambient) = (count(DataPlane::Sidecar), count(DataPlane::Ambient));
-    let holds_pods = mesh.holds(Part::Pods);
+    let all_read = super::all_read(mesh, crate::mesh::WORKLOADS);
+    let holds_pods = all_read && mesh.holds(Part::Pods);
     let has = |wanted: Mode| {
         applications
             .iter()
@@ -105,7 +108,7 @@ fn entry(mesh: &Mesh, namespace: &Namespace) -> StatusEntry {
         (true, true) => "mixed",
         (true, false) => "sidecar",
         (false, true) => "ambient",
-        (false, false) if has(Mode::Unknown) => "unknown",
+        (false, false) if has(Mode::Unknown) || !all_read => "unknown",
         (false, false) if applications.is_empty() => declared(namespace),
         (false, false) => "none",
     };
@@ -128,7 +131,7 @@ fn entry(mesh: &Mesh, namespace: &Namespace) -> StatusEntry {
         mode,
         mixed,
         labels: labels(namespace),
-        workloads: applications.len(),
+        workloads: all_read.then_some(applications.len()),
         pods: holds_pods.then_some(planes.len()),
         sidecars: holds_pods.then_some(sidecars),
         ambient: holds_pods.then_some(ambient),

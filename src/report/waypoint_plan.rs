@@ -30,8 +30,11 @@ pub struct WaypointPlanReport {
 pub struct PlanEntry {
     /// Its name.
     pub name: Name,
-    /// `none`, `namespace`, `service`, `shared`.
+    /// `none`, `namespace`, `service`, `shared`; `unknown` when none is known to be needed but not all
+    /// could be read.
     pub placement: &'static str,
+    /// Whether all that decides it was read.
+    pub complete: bool,
     /// Which traffic the waypoint must take.
     pub traffic: &'static str,
     /// The waypoint that is shared, or the one Service.
@@ -105,7 +108,8 @@ impl WaypointPlanReport {
 fn plan_entry(mesh: &Mesh, need: &NamespaceNeed) -> PlanEntry {
     PlanEntry {
         name: need.namespace.clone(),
-        placement: placement_name(&need.placement),
+        placement: placement_name(need),
+        complete: need.complete,
         traffic: traffic_name(need.traffic),
         subject: match &need.placement {
             Placement::Service(service) => Some(service.name.to_string()),
@@ -145,6 +149,10 @@ fn conclusion(need: &NamespaceNeed) -> String {
     let needing = need.needing().count();
     let all = need.services.len();
     match &need.placement {
+        Placement::None if !need.complete => {
+            "whether a waypoint is needed is not known: not all that decides it could be read"
+                .to_owned()
+        }
         Placement::None if all == 0 => "no waypoint: there are no Services".to_owned(),
         Placement::None => "no waypoint: ztunnel alone does what is in use".to_owned(),
         Placement::Namespace => format!(

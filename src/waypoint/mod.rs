@@ -82,6 +82,8 @@ pub struct NamespaceNeed {
     pub placement: Placement,
     /// Which traffic the waypoint must take.
     pub traffic: Traffic,
+    /// Whether all that decides it was read. If not, a Service may need one that is not known to.
+    pub complete: bool,
 }
 
 impl NamespaceNeed {
@@ -127,11 +129,13 @@ pub fn assess(mesh: &Mesh, namespace: &Name) -> NamespaceNeed {
         _ if pods_too => Traffic::All,
         _ => Traffic::Service,
     };
+    let mut unread = mesh.inventory().unread.iter();
     NamespaceNeed {
         namespace: namespace.clone(),
         services,
         placement,
         traffic,
+        complete: !unread.any(|unread| unread.is_of_a_file() || unread.is_of(READS)),
     }
 }
 

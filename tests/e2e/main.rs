@@ -1,1 +1,10 @@
 //! The real command against a real control plane (`tests/controlplane`), by way of `tests/harness`.
+//!
+//! `make controlplane` builds what is needed; `cargo test --test e2e` then runs these, and only these.
+
+mod access;
+mod faults;
+mod plugin;
+mod reading;
+mod sidecars;
+mod wealist;

@@ -88,6 +88,13 @@ pub async fn read(client: &Client, request: &LiveRequest) -> Result<LiveRead, Er
     let ground = Ground::of(&request.namespaces, &asked.names, &istio);
     builder.absorb(istio.read);
     reader.rights.review(client, ground.homes()).await?;
+    if reader.rights.are_none(reader.versions.keys().copied()) {
+        return Err(ClientError::Forbidden {
+            what: "any object".to_owned(),
+            message: "no right to list any of the kinds in question".to_owned(),
+        }
+        .into());
+    }
     for part in reader.lists(&ground).await? {
         builder.absorb(part);
     }

@@ -57,6 +57,18 @@ impl Rights {
         Ok(())
     }
 
+    /// Whether the server said that none of these kinds may be listed, wherever it was asked.
+    pub(super) fn are_none(&self, kinds: impl IntoIterator<Item = Kind>) -> bool {
+        let mut kinds = kinds.into_iter().peekable();
+        kinds.peek().is_some()
+            && kinds.all(|kind| {
+                self.denied.contains_key(&kind)
+                    && self.rules.values().all(|rules| {
+                        rules.is_complete() && !rules.allow("list", kind.group(), kind.plural())
+                    })
+            })
+    }
+
     /// Why a kind may not be listed cluster-wide; `None` when it may, or may be tried.
     pub(super) fn everywhere(&self, kind: Kind) -> Option<&str> {
         self.denied.get(&kind).map(String::as_str)

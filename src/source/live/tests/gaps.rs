@@ -91,8 +91,22 @@ async fn without_cluster_wide_rights_the_namespaces_in_question_are_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_allowed_is_no_error() {
+async fn nothing_allowed_is_forbidden() {
     let mut cluster = Cluster::of(wealist());
+    cluster.forbids = |_, _, _| true;
+    let (live, _) = read_of(cluster, &request(named(&["default"]))).await;
+    let error = live.unwrap_err();
+    assert_eq!(error.exit, Exit::Forbidden);
+    assert_eq!(
+        error.message,
+        "cannot read any object: no right to list any of the kinds in question"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_refuses_everything_it_was_not_asked_about_leaves_all_open() {
+    let mut cluster = Cluster::of(wealist());
+    cluster.reviews = false;
     cluster.forbids = |_, _, _| true;
     let (live, _) = read_of(cluster, &request(named(&["default"]))).await;
     let live = live.unwrap();
