@@ -21,13 +21,18 @@ impl Tally {
     }
 
     /// A check whose tool is not there.
-    pub fn missing(&mut self, name: &str, tool: &str, in_ci: bool) {
-        let reason = format!("`{tool}` is not installed");
+    pub fn missing(&mut self, name: &str, reason: &str, in_ci: bool) {
         if in_ci {
             self.failures.push(format!("{name}: {reason}"));
         } else {
-            self.skips.push((name.to_owned(), reason));
+            self.skips.push((name.to_owned(), reason.to_owned()));
         }
+    }
+
+    /// A check that could not be run because one that it stands on failed.
+    pub fn not_run(&mut self, name: &str, failed: &str) {
+        self.failures
+            .push(format!("{name}: not run, because of `{failed}`"));
     }
 
     /// How many failed.
@@ -35,14 +40,21 @@ impl Tally {
         self.failures.len()
     }
 
-    /// Failures and skips by name, and the count as the last line.
+    /// Failures by name, skips by reason, and the count as the last line.
     pub fn report(&self) -> String {
         let mut text = String::new();
         for name in &self.failures {
             let _ = writeln!(text, "failed: {name}");
         }
+        let mut skips: Vec<(&str, Vec<&str>)> = Vec::new();
         for (name, reason) in &self.skips {
-            let _ = writeln!(text, "skipped: {name}: {reason}");
+            match skips.iter_mut().find(|(r, _)| r == reason) {
+                Some((_, names)) => names.push(name),
+                None => skips.push((reason, vec![name])),
+            }
+        }
+        for (reason, names) in skips {
+            let _ = writeln!(text, "skipped: {}: {reason}", names.join(", "));
         }
         let _ = write!(
             text,
@@ -206,12 +218,25 @@ test result: FAILED. 1 passed; 2 failed; 1 ignored; 0 measured; 0 filtered out; 
     #[test]
     fn a_missing_tool_is_a_skip_except_in_ci() {
         let mut tally = Tally::default();
-        tally.missing("licences", "cargo deny", false);
+        tally.missing("licences", "`cargo deny` is not installed", false);
+        tally.missing("bans", "`cargo deny` is not installed", false);
         assert_eq!(
             tally.report(),
-            "skipped: licences: `cargo deny` is not installed\n0 passed, 0 failed, 1 skipped"
+            "skipped: licences, bans: `cargo deny` is not installed\n0 passed, 0 failed, 2 skipped"
         );
-        tally.missing("licences", "cargo deny", true);
+        tally.missing("licences", "`cargo deny` is not installed", true);
         assert_eq!(tally.failed(), 1);
+    }
+
+    #[test]
+    fn what_stands_on_a_failure_fails() {
+        let mut tally = Tally::default();
+        tally.whole("control plane", false);
+        tally.not_run("end to end", "control plane");
+        assert_eq!(
+            tally.report(),
+            "failed: control plane\nfailed: end to end: not run, because of `control plane`\n\
+             0 passed, 2 failed, 0 skipped"
+        );
     }
 }

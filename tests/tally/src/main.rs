@@ -4,18 +4,24 @@
 //! as the last line `N passed, N failed, N skipped`. A tool that is missing is a skip on a
 //! developer's machine and a failure where `CI` is `true`.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, ExitCode, Stdio};
+use std::time::Instant;
 
+mod leftover;
 mod libtest;
+mod tool;
 
 use libtest::{Reader, Tally};
+use tool::Tool;
 
-/// One thing to run: its name in the count, and the command line.
+/// One thing to run: its name in the count, the command line, and what has to be there first.
 struct Check {
     name: &'static str,
     command: &'static [&'static str],
     kind: Kind,
+    needs: Needs,
 }
 
 enum Kind {
@@ -23,75 +29,165 @@ enum Kind {
     Whole,
     /// Counts by the tests it reports.
     Tests,
-    /// Counts as one if the probe answers, else the tool is missing.
-    Tool { probe: &'static [&'static str] },
+}
+
+/// What a check stands on.
+#[derive(Clone, Copy)]
+enum Needs {
+    /// Rust, which runs this program.
+    Nothing,
+    Tool(Tool),
+    /// Another check, by name, that must have been done and have passed.
+    Done(&'static str),
 }
 
 const TALLY: &str = "tests/tally/Cargo.toml";
+const TEST_BED: &str = "control plane and Envoy";
 
 #[rustfmt::skip]
 const CHECKS: &[Check] = &[
     Check {
         name: "format",
-        command: &["cargo", "fmt", "--check"],
+        command: &["cargo", "fmt", "--all", "--check"],
         kind: Kind::Whole,
+        needs: Needs::Nothing,
     },
     Check {
         name: "format of the tally",
         command: &["cargo", "fmt", "--check", "--manifest-path", TALLY],
         kind: Kind::Whole,
+        needs: Needs::Nothing,
+    },
+    Check {
+        name: "format of Go",
+        command: &["make", "--no-print-directory", "check-gofmt"],
+        kind: Kind::Whole,
+        needs: Needs::Tool(Tool::Go),
     },
     Check {
         name: "clippy",
-        command: &["cargo", "clippy", "--locked", "--all-targets", "--", "-D", "warnings"],
+        command: &["cargo", "clippy", "--locked", "--workspace", "--all-targets", "--",
+                   "-D", "warnings"],
         kind: Kind::Whole,
+        needs: Needs::Nothing,
     },
     Check {
         name: "clippy of the tally",
         command: &["cargo", "clippy", "--locked", "--all-targets", "--target-dir", "target/tally",
                    "--manifest-path", TALLY, "--", "-D", "warnings"],
         kind: Kind::Whole,
+        needs: Needs::Nothing,
     },
     Check {
         name: "licences, bans and sources",
         command: &["cargo", "deny", "--locked", "check", "--hide-inclusion-graph", "bans",
                    "licenses", "sources"],
-        kind: Kind::Tool { probe: &["cargo", "deny", "--version"] },
+        kind: Kind::Whole,
+        needs: Needs::Tool(Tool::CargoDeny),
     },
     Check {
         name: "tests of the tally",
         command: &["cargo", "test", "--locked", "--target-dir", "target/tally",
                    "--manifest-path", TALLY],
         kind: Kind::Tests,
+        needs: Needs::Nothing,
     },
     Check {
         name: "tests",
-        command: &["cargo", "test", "--locked", "--no-fail-fast"],
+        command: &["cargo", "test", "--locked", "--workspace", "--no-fail-fast"],
         kind: Kind::Tests,
+        needs: Needs::Nothing,
+    },
+    Check {
+        name: TEST_BED,
+        command: &["make", "--no-print-directory", "testbed"],
+        kind: Kind::Whole,
+        needs: Needs::Tool(Tool::GoAndPython),
+    },
+    Check {
+        name: "tests of the control plane",
+        command: &["cargo", "test", "--locked", "--package", "harness", "--test", "plane"],
+        kind: Kind::Tests,
+        needs: Needs::Done(TEST_BED),
+    },
+    Check {
+        name: "what Istio does",
+        command: &["cargo", "test", "--locked", "--test", "ground_truth"],
+        kind: Kind::Tests,
+        needs: Needs::Done(TEST_BED),
+    },
+    Check {
+        name: "end to end",
+        command: &["cargo", "test", "--locked", "--test", "e2e"],
+        kind: Kind::Tests,
+        needs: Needs::Done(TEST_BED),
     },
 ];
 
+/// What came of a check, for those that stand on it.
+enum Outcome {
+    Passed,
+    Failed,
+    Missing(&'static str),
+}
+
 fn main() -> ExitCode {
+    let before = leftover::processes();
     let in_ci = std::env::var("CI").is_ok_and(|v| v == "true");
     let mut tally = Tally::default();
+    let mut outcomes: BTreeMap<&str, Outcome> = BTreeMap::new();
     for check in CHECKS {
-        say(&format!("── {}: {}", check.name, check.command.join(" ")));
-        match check.kind {
-            Kind::Whole => tally.whole(check.name, succeeds(check.command)),
-            Kind::Tests => tests(check, &mut tally),
-            Kind::Tool { probe } if answers(probe) => {
-                tally.whole(check.name, succeeds(check.command));
-            }
-            Kind::Tool { probe } => {
-                tally.missing(check.name, &probe[..probe.len() - 1].join(" "), in_ci);
-            }
-        }
+        let missing = match check.needs {
+            Needs::Nothing => None,
+            Needs::Tool(tool) => tool.missing(),
+            Needs::Done(name) => match outcomes.get(name) {
+                Some(Outcome::Passed) => None,
+                Some(Outcome::Missing(what)) => Some(*what),
+                Some(Outcome::Failed) | None => {
+                    tally.not_run(check.name, name);
+                    continue;
+                }
+            },
+        };
+        let outcome = if let Some(what) = missing {
+            tally.missing(check.name, what, in_ci);
+            Outcome::Missing(what)
+        } else {
+            run(check, &mut tally)
+        };
+        outcomes.insert(check.name, outcome);
     }
+    let mut left = leftover::processes();
+    left.retain(|process| !before.contains(process));
+    for process in &left {
+        say(&format!("still running: {process}"));
+    }
+    tally.whole("no process is left behind", left.is_empty());
     say(&tally.report());
     if tally.failed() == 0 {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
+    }
+}
+
+fn run(check: &Check, tally: &mut Tally) -> Outcome {
+    say(&format!("── {}: {}", check.name, check.command.join(" ")));
+    let start = Instant::now();
+    let failed = tally.failed();
+    match check.kind {
+        Kind::Whole => tally.whole(check.name, succeeds(check.command)),
+        Kind::Tests => tests(check, tally),
+    }
+    say(&format!(
+        "── {}: took {} s",
+        check.name,
+        start.elapsed().as_secs()
+    ));
+    if tally.failed() == failed {
+        Outcome::Passed
+    } else {
+        Outcome::Failed
     }
 }
 
@@ -116,14 +212,6 @@ fn command(words: &[&str]) -> Command {
 
 fn succeeds(words: &[&str]) -> bool {
     command(words).status().is_ok_and(|s| s.success())
-}
-
-fn answers(probe: &[&str]) -> bool {
-    command(probe)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|s| s.success())
 }
 
 /// Runs `cargo test`, passing its stdout through and counting along.

@@ -1,0 +1,44 @@
+//! Looks for processes of the test bed that outlived the tests.
+//!
+//! Only where the kernel shows processes as files; elsewhere nothing is found.
+
+use std::fs;
+use std::path::Path;
+
+/// The programs of this repository's test bed that still run, as `PROGRAM (PROCESS ID)`, sorted.
+pub fn processes() -> Vec<String> {
+    let Ok(bed) = fs::canonicalize("target/testbed") else {
+        return Vec::new();
+    };
+    let mut found: Vec<String> = fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| program_under(&bed, &entry.path()))
+        .collect();
+    found.sort();
+    found
+}
+
+/// The program that a process runs, if it stands under `folder`.
+fn program_under(folder: &Path, process: &Path) -> Option<String> {
+    let id: u32 = process.file_name()?.to_str()?.parse().ok()?;
+    let program = fs::read_link(process.join("exe")).ok()?;
+    let name = program.strip_prefix(folder).ok()?;
+    Some(format!("{} ({id})", name.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn this_program_is_found_by_its_folder() {
+        let own = std::env::current_exe().expect("a running program has a file");
+        let folder = own.parent().expect("a file has a folder");
+        let process = format!("/proc/{}", std::process::id());
+        assert!(program_under(folder, Path::new(&process)).is_some());
+        assert!(program_under(&folder.join("elsewhere"), Path::new(&process)).is_none());
+    }
+}
