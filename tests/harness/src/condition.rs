@@ -130,7 +130,11 @@ pub fn condition(kind: &str, value: &str) -> Condition {
         let Some(found) = found else {
             return Err(format!("it has no condition {kind}"));
         };
-        let observed = found["observedGeneration"].as_u64();
+        // Istio writes the number as a text.
+        let observed = &found["observedGeneration"];
+        let observed = observed
+            .as_u64()
+            .or_else(|| observed.as_str()?.parse().ok());
         if observed.is_some_and(|observed| Some(observed) < generation) {
             return Err(format!("{kind} is of an older generation"));
         }

@@ -1,6 +1,8 @@
 //! Service accounts with exactly the permissions that a test gives them.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -8,7 +10,12 @@ use tempfile::TempDir;
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::launcher::Up;
-use crate::namespace::Namespace;
+use crate::namespace::{Namespace, fresh};
+
+/// How long the API server may take to go by new permissions.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// The pause between two questions whether it does.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// One rule of a role, where it holds.
 #[derive(Debug, Clone)]
@@ -46,10 +53,14 @@ impl Permission {
 #[derive(Debug)]
 pub struct Identity {
     user: String,
-    stem: String,
+    /// The service account's namespace.
+    home: String,
+    /// The service account's name, which nobody else has: also that of its roles.
+    name: String,
     admin: Cluster,
     cluster: Cluster,
     kubeconfig: PathBuf,
+    permitted: Mutex<Vec<Permission>>,
     _folder: TempDir,
 }
 
@@ -61,7 +72,7 @@ impl Identity {
         namespace: &Namespace,
         permissions: &[Permission],
     ) -> Result<Self> {
-        let name = "tester";
+        let name = fresh("tester");
         let home = namespace.name();
         admin.apply(
             &json!({
@@ -86,10 +97,12 @@ impl Identity {
         write_kubeconfig(&up.kubeconfig, &kubeconfig, home, token)?;
         let identity = Self {
             user: format!("system:serviceaccount:{home}:{name}"),
-            stem: home.to_owned(),
+            home: home.to_owned(),
+            name,
             admin: admin.clone(),
             cluster: Cluster::of(&kubeconfig)?,
             kubeconfig,
+            permitted: Mutex::default(),
             _folder: folder,
         };
         identity.permit(permissions)?;
@@ -111,13 +124,16 @@ impl Identity {
         &self.cluster
     }
 
-    /// Gives it these permissions in place of those that it has. The API server's authorizer follows
-    /// within a moment.
+    /// Gives it these permissions in place of those that it has, and waits until the API server goes
+    /// by them.
     #[track_caller]
     pub fn permit(&self, permissions: &[Permission]) -> Result {
-        self.withdraw()?;
+        if !self.permitted().is_empty() {
+            self.withdraw()?;
+        }
+        permissions.clone_into(&mut self.permitted());
         for (index, permission) in permissions.iter().enumerate() {
-            let name = format!("{}-{index}", self.stem);
+            let name = format!("{}-{index}", self.name);
             let kind = if permission.namespace.is_some() {
                 ""
             } else {
@@ -126,10 +142,8 @@ impl Identity {
             let metadata = json!({
                 "name": name,
                 "namespace": permission.namespace,
-                "labels": {"harness": self.stem},
+                "labels": {"harness": self.name},
             });
-            let (_, namespace_name) = self.user.split_at("system:serviceaccount:".len());
-            let (home, account) = namespace_name.split_once(':').unwrap_or_default();
             self.admin.create(&json!({
                 "apiVersion": "rbac.authorization.k8s.io/v1", "kind": format!("{kind}Role"),
                 "metadata": metadata, "rules": [permission.rule],
@@ -137,23 +151,68 @@ impl Identity {
             self.admin.create(&json!({
                 "apiVersion": "rbac.authorization.k8s.io/v1", "kind": format!("{kind}RoleBinding"),
                 "metadata": metadata,
-                "subjects": [{"kind": "ServiceAccount", "namespace": home, "name": account}],
+                "subjects": [{"kind": "ServiceAccount", "namespace": self.home, "name": self.name}],
                 "roleRef": {
                     "apiGroup": "rbac.authorization.k8s.io",
                     "kind": format!("{kind}Role"), "name": name,
                 },
             }))?;
         }
+        self.settle(permissions, true)
+    }
+
+    /// Takes all permissions away, and waits until the API server goes by that.
+    #[track_caller]
+    pub fn withdraw(&self) -> Result {
+        self.remove_roles()?;
+        let withdrawn = std::mem::take(&mut *self.permitted());
+        self.settle(&withdrawn, false)
+    }
+
+    fn permitted(&self) -> MutexGuard<'_, Vec<Permission>> {
+        let permitted = self.permitted.lock();
+        permitted.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until reviews answer so: the authorizer learns of roles through a watch of its own.
+    #[track_caller]
+    fn settle(&self, permissions: &[Permission], allowed: bool) -> Result {
+        let deadline = Instant::now() + PATIENCE;
+        for permission in permissions {
+            let rule = &permission.rule;
+            let resource = rule["resources"][0].as_str().unwrap_or_default();
+            let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
+            let review = json!({
+                "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
+                "spec": {"resourceAttributes": {
+                    "verb": rule["verbs"][0], "group": rule["apiGroups"][0],
+                    "resource": resource, "subresource": subresource,
+                    "name": rule["resourceNames"][0], "namespace": permission.namespace,
+                }},
+            });
+            loop {
+                let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+                if self.cluster.post(path, &review)?["status"]["allowed"] == allowed {
+                    break;
+                }
+                if Instant::now() > deadline {
+                    let seconds = PATIENCE.as_secs();
+                    return Err(Error::new(format!(
+                        "after {seconds} s the server's answer to this is not {allowed}: {review}"
+                    ))
+                    .at(std::panic::Location::caller()));
+                }
+                std::thread::sleep(PAUSE);
+            }
+        }
         Ok(())
     }
 
-    /// Takes all permissions away.
-    #[track_caller]
-    pub fn withdraw(&self) -> Result {
+    fn remove_roles(&self) -> Result {
         for kind in ["RoleBinding", "ClusterRoleBinding", "Role", "ClusterRole"] {
             for object in self.admin.list(kind, None)? {
                 let metadata = &object["metadata"];
-                if metadata["labels"]["harness"] == self.stem.as_str() {
+                if metadata["labels"]["harness"] == self.name.as_str() {
                     let namespace = metadata["namespace"].as_str().unwrap_or_default();
                     let name = metadata["name"].as_str().unwrap_or_default();
                     self.admin.delete(kind, namespace, name)?;
@@ -167,7 +226,7 @@ impl Identity {
 impl Drop for Identity {
     fn drop(&mut self) {
         // The control plane may be gone already.
-        drop(self.withdraw());
+        drop(self.remove_roles());
     }
 }
 

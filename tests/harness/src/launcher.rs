@@ -4,6 +4,7 @@
 //! and stops everything when that input ends, which it does when the test process ends, however it
 //! ends.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -11,7 +12,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
@@ -21,7 +22,7 @@ use crate::options::Options;
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// What the launcher says when the control plane is up.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 pub struct Up {
     /// The administrator's kubeconfig.
     pub kubeconfig: PathBuf,
@@ -38,10 +39,13 @@ pub struct Up {
     /// How long it took to come up, in milliseconds.
     #[serde(default)]
     pub took_ms: u64,
+    /// How long each stage of it took, in milliseconds.
+    #[serde(default)]
+    pub stages: BTreeMap<String, u64>,
 }
 
 /// A process of the control plane.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 pub struct Component {
     /// Its name, e.g. `kube-scheduler`.
     pub name: String,
@@ -49,6 +53,9 @@ pub struct Component {
     pub pid: i32,
     /// The file that it logs to.
     pub log: PathBuf,
+    /// Where it serves, if it does: `https://127.0.0.1:20123`.
+    #[serde(default)]
+    pub address: Option<String>,
 }
 
 /// A running launcher; its control plane ends with it.
@@ -68,7 +75,7 @@ struct Commands {
 impl Launcher {
     /// Starts a control plane and waits until it is up.
     pub(crate) fn start(options: &Options) -> Result<(Self, Up)> {
-        let program = options.folder().join("controlplane");
+        let program = options.launcher();
         if !program.is_file() {
             return Err(Error::new(format!(
                 "there is no control plane at {}: build it with `make controlplane`",

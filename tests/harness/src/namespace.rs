@@ -174,7 +174,7 @@ impl Namespaces {
 
 /// A name that nobody else has: the process and a count, since a reused control plane may still
 /// hold what an earlier run left.
-fn fresh(stem: &str) -> String {
+pub(crate) fn fresh(stem: &str) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     format!("{stem}-{:x}-{count}", std::process::id())

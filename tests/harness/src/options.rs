@@ -8,7 +8,7 @@ pub enum Channel {
     /// What most clusters have.
     #[default]
     Standard,
-    /// With TCPRoute, TLSRoute's and other fields that may change.
+    /// With kinds and fields that may still change.
     Experimental,
 }
 
@@ -101,14 +101,19 @@ impl Options {
         self.program.as_deref()
     }
 
-    /// The folder of the binaries: given, from the environment, or the workspace's own.
-    pub(crate) fn folder(&self) -> PathBuf {
+    /// The launcher: in the folder that was given, in the one that `KUBECTL_AMBIENT_TESTBED` names, or
+    /// in the workspace's own.
+    pub fn launcher(&self) -> PathBuf {
         let given = self.testbed.clone();
         given
             .or_else(|| std::env::var_os("KUBECTL_AMBIENT_TESTBED").map(PathBuf::from))
             .unwrap_or_else(|| {
-                Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/testbed/bin")
+                let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
+                workspace
+                    .unwrap_or(Path::new(""))
+                    .join("target/testbed/bin")
             })
+            .join("controlplane")
     }
 
     /// The launcher's arguments.

@@ -51,14 +51,15 @@ impl ControlPlane {
         Self::of(up, options, Some(launcher))
     }
 
-    fn reuse(file: &Path, options: &Options) -> Result<Self> {
+    /// A control plane that somebody else holds up; `file` holds the line that its launcher printed.
+    pub fn reuse(file: &Path, options: &Options) -> Result<Self> {
         Self::of(launcher::read(file)?, options, None)
     }
 
     fn of(up: Up, options: &Options, launcher: Option<Launcher>) -> Result<Self> {
         let cluster = Cluster::of(&up.kubeconfig)?;
         let program = options.program().map(Path::to_owned);
-        let plugins = plugin_folder(program.as_deref())
+        let plugins = plugin_folder(&up.state, program.as_deref())
             .map_err(|error| Error::because("the folder of kubectl's plugins", error))?;
         Ok(Self {
             up,
@@ -157,6 +158,17 @@ impl ControlPlane {
         self.command("kill", component)
     }
 
+    /// Stops a component from running without ending it: its connections stay open and answer
+    /// nothing.
+    pub fn freeze(&self, component: &str) -> Result<Value> {
+        self.command("freeze", component)
+    }
+
+    /// Lets a frozen component go on.
+    pub fn thaw(&self, component: &str) -> Result<Value> {
+        self.command("thaw", component)
+    }
+
     fn command(&self, verb: &str, component: &str) -> Result<Value> {
         let launcher = self.launcher.as_ref().ok_or_else(|| {
             Error::new(format!(
@@ -167,10 +179,11 @@ impl ControlPlane {
     }
 }
 
-fn plugin_folder(program: Option<&Path>) -> std::io::Result<TempDir> {
+/// A folder in the control plane's own, which goes with it: what tests share is never dropped.
+fn plugin_folder(state: &Path, program: Option<&Path>) -> std::io::Result<TempDir> {
     let folder = tempfile::Builder::new()
-        .prefix("harness-plugins")
-        .tempdir()?;
+        .prefix("plugins")
+        .tempdir_in(state)?;
     if let Some(program) = program {
         let program = std::fs::canonicalize(program)?;
         std::os::unix::fs::symlink(program, folder.path().join("kubectl-ambient"))?;

@@ -187,6 +187,11 @@ impl Exchange {
             let identity = HeaderValue::from_static("identity");
             head.headers.insert(http::header::ACCEPT_ENCODING, identity);
         }
+        if self.seen.is_review() {
+            // Whoever prefers protobuf takes JSON as well.
+            let json = HeaderValue::from_static("application/json");
+            head.headers.insert(http::header::ACCEPT, json);
+        }
         let answered = self.shared.upstream.send(&head, body).await;
         answered.map_err(|error| {
             let told = error.to_string();
