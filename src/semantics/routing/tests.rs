@@ -525,12 +525,19 @@ fn headers_match_in_every_way_of_istio() {
         let outcome = mesh.sidecar("shop").route(request, &ByName).unwrap();
         matches!(outcome.reply, Reply::Answered { .. })
     };
+    for (one, request, expected) in header_cases() {
+        assert_eq!(asked(&one, &request), expected, "{one} {request}");
+    }
+}
+
+/// A match, a request, and whether it matches.
+fn header_cases() -> Vec<(Value, Request, bool)> {
     let with = |name: &str, value: &str| Request {
         headers: [(name.to_owned(), value.to_owned())].into(),
         ..Request::default()
     };
     let none = Request::default();
-    for (one, request, expected) in [
+    vec![
         (
             json!({"headers": {"X-A": {"exact": "1"}}}),
             with("x-a", "1"),
@@ -607,9 +614,7 @@ fn headers_match_in_every_way_of_istio() {
             },
             true,
         ),
-    ] {
-        assert_eq!(asked(&one, &request), expected, "{one} {request}");
-    }
+    ]
 }
 
 #[test]
