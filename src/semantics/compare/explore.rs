@@ -33,6 +33,8 @@ pub(super) struct Exploration<'e> {
     comparison: Comparison,
     why: BTreeSet<String>,
     full: bool,
+    /// The request of each leaf, where they are asked for.
+    witnesses: Option<Vec<Request>>,
 }
 
 impl<'e> Exploration<'e> {
@@ -79,13 +81,25 @@ impl<'e> Exploration<'e> {
             },
             why: BTreeSet::new(),
             full: false,
+            witnesses: None,
         }
     }
 
-    pub(super) fn run(mut self) -> Comparison {
+    /// The requests of all leaves. Those that rest on an assumption are left out.
+    pub(super) fn witnesses(mut self) -> Vec<Request> {
+        self.witnesses = Some(Vec::new());
+        self.start();
+        self.witnesses.unwrap_or_default()
+    }
+
+    fn start(&mut self) {
         let all = |side: usize| (0..self.entries[side].len()).collect::<Vec<usize>>();
         let live = [all(0), all(1)];
         self.branch(&live);
+    }
+
+    pub(super) fn run(mut self) -> Comparison {
+        self.start();
         if !self.why.is_empty() {
             self.comparison.how = How::Sampled {
                 why: self.why.into_iter().collect(),
@@ -136,7 +150,7 @@ impl<'e> Exploration<'e> {
             return;
         }
         let live = [before, after];
-        if before_ends && after_ends && self.is_one(&live) {
+        if before_ends && after_ends && self.witnesses.is_none() && self.is_one(&live) {
             self.comparison.classes += 1;
             return;
         }
@@ -211,6 +225,9 @@ impl<'e> Exploration<'e> {
             return;
         }
         self.comparison.classes += 1;
+        if let Some(witnesses) = self.witnesses.as_mut().filter(|_| self.assumed.is_empty()) {
+            witnesses.push(self.request.clone());
+        }
         let [before, after] = [0, 1].map(|side| {
             let none = self.conclusions[side].len() - 1;
             &self.conclusions[side][entries[side].unwrap_or(none)]

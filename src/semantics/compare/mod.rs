@@ -104,5 +104,11 @@ pub fn compare(before: Side<'_>, after: Side<'_>, limits: Limits) -> Comparison 
     explore::Exploration::new([before, after], limits).run()
 }
 
+/// A request of each class that two tables tell apart, whether or not they do the same with it.
+/// With the same table twice, these are the requests that it tells apart itself.
+pub fn witnesses(before: Side<'_>, after: Side<'_>, limits: Limits) -> Vec<Request> {
+    explore::Exploration::new([before, after], limits).witnesses()
+}
+
 #[cfg(test)]
 mod tests;
