@@ -5,4 +5,5 @@
 
 mod scene;
 
+mod evaluator;
 mod paths;

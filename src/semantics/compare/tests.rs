@@ -283,7 +283,7 @@ fn twin(route: &Value) -> Value {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
     fn changed_virtual_services_are_told_apart(

@@ -96,7 +96,9 @@ impl Translation<'_> {
             }
             Some(StringMatch::Prefix(text)) => (Pattern::prefix(text), all(text)),
         };
-        let pattern = if one.ignore_uri_case {
+        // Expressions say for themselves what they disregard, also those that spell a prefix.
+        let is_regex = matches!(one.uri, Some(StringMatch::Regex(_)));
+        let pattern = if one.ignore_uri_case && !is_regex {
             pattern.ignoring_case()
         } else {
             pattern

@@ -79,6 +79,24 @@ fn a_path_that_is_matched_whole_is_rewritten_whole() {
 }
 
 #[test]
+fn case_is_disregarded_in_texts_and_not_in_expressions() {
+    let seen = |uri: Value, path: &str| {
+        let one = json!({"uri": uri, "ignoreUriCase": true});
+        let spec = json!({"hosts": ["reviews"], "http": [{"match": [one], "route": to("other")}]});
+        get(
+            &Mesh::new()
+                .virtual_service(1, "shop/a", &spec)
+                .sidecar("shop"),
+            path,
+        ) != "404"
+    };
+    assert!(seen(json!({"prefix": "/Api"}), "/aPI/x"));
+    assert!(seen(json!({"exact": "/Api"}), "/aPI"));
+    assert!(!seen(json!({"regex": "/api.*"}), "/aPI/x"));
+    assert!(seen(json!({"regex": "(?i)/api.*"}), "/aPI/x"));
+}
+
+#[test]
 fn weights_decide_shares_and_500() {
     let backends = |list: &Value| {
         let mesh = Mesh::new().http_route(1, "shop/a", &route(&json!([{"backendRefs": list}])));

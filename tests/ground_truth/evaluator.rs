@@ -1,0 +1,172 @@
+//! The program's own idea of routing, held against Istio's: for generated meshes, the requests that its tables tell apart are
+//! sent to the real Envoy, at a client's sidecar and at the waypoint, and must become what the tables say.
+
+mod generate;
+mod judge;
+
+use std::collections::BTreeMap;
+
+use harness::oracle::{Manifests, Oracle, Proxy, Request as Asked};
+use kubectl_ambient::kinds::Labels;
+use kubectl_ambient::kinds::complete::{HttpRoute, VirtualService};
+use kubectl_ambient::semantics::compare::{Limits, Side, witnesses};
+use kubectl_ambient::semantics::routing::{
+    ByName, Defaults, Host, Request, Routes, Table, Viewpoint,
+};
+use serde_json::Value;
+
+use super::scene::View;
+
+/// Meshes that are generated.
+const MESHES: usize = 300;
+/// Requests for each table that it tells apart itself; as many again are generated.
+const REQUESTS: usize = 40;
+
+/// What was compared.
+#[derive(Default)]
+struct Count {
+    meshes: usize,
+    refused: usize,
+    tables: usize,
+    requests: usize,
+    wrong: Vec<String>,
+}
+
+#[test]
+#[expect(
+    clippy::print_stderr,
+    reason = "how much was compared is part of the result"
+)]
+fn tables_are_those_of_envoy() {
+    let mut count = Count::default();
+    for (objects, pool) in generate::meshes(MESHES) {
+        compare(&objects, &pool, &mut count);
+    }
+    eprintln!(
+        "{} meshes ({} with objects that istiod refuses), {} tables, {} requests: {} wrong",
+        count.meshes,
+        count.refused,
+        count.tables,
+        count.requests,
+        count.wrong.len()
+    );
+    assert!(count.wrong.is_empty(), "\n{}\n", count.wrong.join("\n"));
+}
+
+/// The proxies that are asked: their names, kinds and namespaces.
+const PROXIES: [(&str, View, &str); 3] = [
+    ("client", View::Sidecar, "shop"),
+    ("other", View::Sidecar, "web"),
+    ("waypoint", View::Waypoint, "shop"),
+];
+
+fn compare(objects: &[Value], pool: &[Request], count: &mut Count) {
+    let yaml: Vec<String> = objects.iter().map(Value::to_string).collect();
+    let yaml = yaml.join("\n---\n");
+    let mut manifests = Manifests::new(format!("{}---\n{yaml}\n", generate::SHOP));
+    for (name, view, namespace) in PROXIES {
+        manifests = manifests.proxy(match view {
+            View::Sidecar => Proxy::sidecar(name, namespace).label("app", "client"),
+            View::Waypoint => Proxy::waypoint(name, namespace),
+        });
+    }
+    let translation = match Oracle::shared().translate_what_is_valid(&manifests) {
+        Ok(translation) => translation,
+        Err(error) => panic!("{error}\n{yaml}"),
+    };
+    count.meshes += 1;
+    if !translation.refused.is_empty() {
+        count.refused += 1;
+        return;
+    }
+    for ((name, view, _), table) in PROXIES.into_iter().zip(tables(objects)) {
+        let proxy = translation.proxy(name).expect("it was asked for");
+        let chain = match view {
+            View::Sidecar => proxy.outbound(80),
+            View::Waypoint => proxy.service("a.shop.svc.cluster.local", 80),
+        };
+        let mut requests = requests(&table);
+        requests.extend_from_slice(pool);
+        let asked: Vec<Asked> = requests.iter().map(asked).collect();
+        let chain = chain.expect("it has routes for the host");
+        let outcomes = match Oracle::shared().route(chain, &asked) {
+            Ok(outcomes) => outcomes,
+            Err(error) => panic!("{name}: {error}\n{yaml}"),
+        };
+        count.tables += 1;
+        count.requests += requests.len();
+        for (request, outcome) in requests.iter().zip(&outcomes) {
+            if let Some(ours) = table.route(request, &ByName)
+                && let Err(difference) = judge::judge(request, &ours, outcome)
+            {
+                let wrong =
+                    format!("{name}: {request}: {difference}; the table says {ours}\n{yaml}");
+                count.wrong.push(wrong);
+            }
+        }
+    }
+}
+
+/// What the program makes of the objects, for each of the proxies.
+fn tables(objects: &[Value]) -> [Table; 3] {
+    let (mut virtual_services, mut routes) = (Vec::new(), Vec::new());
+    for object in objects {
+        match object["kind"].as_str() {
+            Some("VirtualService") => {
+                virtual_services.push(VirtualService::from_json(object).expect("it is valid"));
+            }
+            _ => routes.push(HttpRoute::from_json(object).expect("it is valid")),
+        }
+    }
+    let services: BTreeMap<String, Vec<u16>> = ["a", "b", "c", "d"]
+        .map(|name| (format!("{name}.shop.svc.cluster.local"), vec![80]))
+        .into();
+    let defaults = Defaults::default();
+    let ours = Routes::new(
+        &virtual_services,
+        &routes,
+        &services,
+        "cluster.local",
+        defaults,
+    );
+    let labels = Labels::from_pairs(vec![("app".into(), "client".into())]);
+    let host = Host {
+        name: "a.shop.svc.cluster.local".to_owned(),
+        namespace: "shop".to_owned(),
+        port: 80,
+        grpc: false,
+    };
+    PROXIES.map(|(_, view, namespace)| {
+        let labels = &labels;
+        let mut table = ours.table(
+            &match view {
+                View::Sidecar => Viewpoint::Sidecar { namespace, labels },
+                View::Waypoint => Viewpoint::Waypoint { namespace },
+            },
+            &host,
+        );
+        // The names with which the requests are sent; without a port, for the locations of redirects.
+        table.authorities = vec!["a.shop".to_owned(), "a.shop.svc.cluster.local".to_owned()];
+        table
+    })
+}
+
+/// The requests that a table tells apart, each of another class; some of them, if there are many.
+fn requests(table: &Table) -> Vec<Request> {
+    let side = Side {
+        table,
+        resolver: &ByName,
+    };
+    let all = witnesses(side, side, Limits::default());
+    let step = all.len().div_ceil(REQUESTS).max(1);
+    all.into_iter().step_by(step).collect()
+}
+
+fn asked(request: &Request) -> Asked {
+    let authority = request.authority.as_deref().unwrap_or("a.shop");
+    let mut asked = Asked::new(request.method(), &request.target()).authority(authority);
+    for (name, value) in &request.headers {
+        asked = asked.header(name, value);
+    }
+    asked
+}
