@@ -193,7 +193,7 @@ pub(crate) fn told(line: &str, outcome: &Outcome) -> String {
     let each = outcome.arrivals.iter().map(|arrival| {
         let mut text = String::new();
         if several {
-            text += &format!("{} ", arrival.weight);
+            text.extend([&arrival.weight.to_string(), " "]);
         }
         let host = &arrival.destination.host;
         text += match host.strip_suffix(".shop.svc.cluster.local") {

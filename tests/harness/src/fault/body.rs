@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
+use tokio::sync::oneshot;
 
 use super::proxy::Shared;
 
@@ -18,6 +19,8 @@ pub(super) struct Tap {
     /// The request's place in the log.
     index: usize,
     cut: Option<Cut>,
+    /// Rung when a test ends the watch that this is.
+    ended: Option<oneshot::Receiver<()>>,
     /// Told when the last of it was handed on.
     last: Option<Box<dyn FnOnce() + Send + Sync>>,
 }
@@ -36,11 +39,13 @@ impl Tap {
         cut: Option<Cut>,
         last: Option<Box<dyn FnOnce() + Send + Sync>>,
     ) -> Self {
+        let ended = shared.watched(index);
         Self {
             inner: Some(inner),
             shared,
             index,
             cut,
+            ended,
             last,
         }
     }
@@ -84,6 +89,13 @@ impl Body for Tap {
             let words = self.cut.take().and_then(|cut| cut.words);
             self.end();
             return Poll::Ready(words.map(|words| Ok(Frame::data(words.into()))));
+        }
+        if let Some(ended) = self.ended.as_mut()
+            && Pin::new(ended).poll(context).is_ready()
+        {
+            self.ended = None;
+            self.end();
+            return Poll::Ready(None);
         }
         let Some(inner) = self.inner.as_mut() else {
             return Poll::Ready(None);

@@ -1,5 +1,6 @@
 //! The proxy: a TLS server on loopback that passes requests on, but for what its rules say.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -51,6 +53,8 @@ struct State {
     /// How many rules there ever were.
     count: u64,
     requests: Vec<Request>,
+    /// The watches that may still go on, by their place in the log.
+    watches: BTreeMap<usize, oneshot::Sender<()>>,
 }
 
 struct Numbered {
@@ -134,6 +138,31 @@ impl FaultProxy {
         for rule in &mut self.shared.lock().rules {
             rule.removed = true;
         }
+    }
+
+    /// Ends the watches that match and are open now, in good order, and says how many.
+    pub fn end_watches(&self, when: &When) -> usize {
+        let mut state = self.shared.lock();
+        let matching = state.open_watches(when);
+        let ended = matching
+            .iter()
+            .filter_map(|index| state.watches.remove(index))
+            .filter_map(|watch| watch.send(()).ok());
+        ended.count()
+    }
+
+    /// Waits until so many watches that match are open.
+    #[track_caller]
+    pub fn wait_for_watches(&self, when: &When, count: usize) -> Result {
+        if self
+            .shared
+            .until(|state| state.open_watches(when).len() >= count)
+        {
+            return Ok(());
+        }
+        Err(Error::new(format!("not {count} such watches: {when:?}"))
+            .with(self.log())
+            .at(std::panic::Location::caller()))
     }
 
     /// What has passed until now.
@@ -221,6 +250,17 @@ impl std::fmt::Debug for Rule {
 }
 
 impl State {
+    fn open_watches(&self, when: &When) -> Vec<usize> {
+        let open = self.watches.iter().filter(|(index, watch)| {
+            !watch.is_closed()
+                && self
+                    .requests
+                    .get(**index)
+                    .is_some_and(|one| when.matches(one))
+        });
+        open.map(|(index, _)| *index).collect()
+    }
+
     fn done(&self, id: u64) -> u64 {
         let rule = self.rules.iter().find(|rule| rule.id == id);
         rule.map_or(0, |rule| rule.done)
@@ -278,6 +318,19 @@ impl Shared {
             note(request);
         }
         self.changed.notify_all();
+    }
+
+    /// Lets a test end a request that is a watch.
+    pub(super) fn watched(&self, index: usize) -> Option<oneshot::Receiver<()>> {
+        let mut state = self.lock();
+        if state.requests.get(index)?.verb != "watch" {
+            return None;
+        }
+        let (sender, receiver) = oneshot::channel();
+        state.watches.insert(index, sender);
+        drop(state);
+        self.changed.notify_all();
+        Some(receiver)
     }
 
     /// What access reviews are to agree with.

@@ -190,6 +190,23 @@ fn a_recording_has_every_change_in_order() -> Result {
 }
 
 #[test]
+fn open_watches_are_ended_when_the_test_says_so() -> Result {
+    let (api, proxy, cluster) = proxied()?;
+    let recorder = Recorder::of(&cluster, &["ConfigMap", "Pod"], &["shop"])?;
+    let (maps, pods) = (When::watch("configmaps"), When::watch("pods"));
+    for ended in 1..=3 {
+        proxy.wait_for_watches(&maps, 1)?;
+        assert_eq!(proxy.end_watches(&maps), 1);
+        proxy.wait_for(&maps, ended + 1)?;
+        api.put("configmaps", "shop", "a", data(1));
+    }
+    let log = proxy.log();
+    assert_eq!(log.matching(&pods).len(), 1, "the others go on\n{log}");
+    assert_eq!(recorder.history()?.of_kind("ConfigMap").moments().len(), 3);
+    Ok(())
+}
+
+#[test]
 fn lost_history_is_an_error() -> Result {
     let (api, proxy, cluster) = proxied()?;
     api.put("configmaps", "shop", "a", data(1));

@@ -171,7 +171,7 @@ fn finds_plugins(plane: &ControlPlane) -> Result {
     )
 }
 
-fn expect<T: PartialEq + std::fmt::Debug>(what: &str, is: T, expected: T) -> Result {
+fn expect<T: PartialEq + std::fmt::Debug + Copy>(what: &str, is: T, expected: T) -> Result {
     if is == expected {
         return Ok(());
     }

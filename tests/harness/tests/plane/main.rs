@@ -1,6 +1,6 @@
 //! The harness against the control plane of `tests/controlplane`: what it has, what it lacks when a
 //! part is left out, and what is left of it when it ends. Run by name:
-//! `cargo test -p harness --test controlplane`, after `make controlplane`.
+//! `cargo test -p harness --test plane`, after `make controlplane`.
 #![expect(
     clippy::unwrap_used,
     reason = "what the tests share may fail as they do"
@@ -25,7 +25,7 @@ fn shared() -> Result<&'static ControlPlane> {
 
 /// Options of all control planes here: the plugin of kubectl's is a script.
 fn options() -> Options {
-    let plugin = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/controlplane/plugin.sh");
+    let plugin = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/plane/plugin.sh");
     Options::default().testing(plugin)
 }
 
