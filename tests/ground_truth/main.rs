@@ -5,5 +5,10 @@
 
 mod scene;
 
+mod actions;
+mod attachment;
 mod evaluator;
+mod matches;
+mod order;
 mod paths;
+mod rewrites;

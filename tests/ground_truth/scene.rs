@@ -1,6 +1,8 @@
 //! One namespace with a few services and a waypoint, and what becomes of requests to the first of them.
 
-use harness::oracle::{Chain, Manifests, Oracle, Outcome, Proxy, Request, Translation};
+use harness::oracle::{
+    Chain, Manifests, Oracle, Outcome, Proxy, ProxyConfig, Request, Route, Translation,
+};
 
 /// Services `a` to `d` on port 80 in namespace `shop`, and a waypoint that serves them all.
 const SHOP: &str = "
@@ -39,14 +41,16 @@ spec: {selector: {app: d}, ports: [{name: http, port: 80}]}
 pub(crate) enum View {
     /// A client's sidecar in the namespace of the service.
     Sidecar,
+    /// A client's sidecar in another namespace, `far`.
+    Far,
     /// The waypoint of the service.
     Waypoint,
 }
 
-/// Both.
-pub(crate) const BOTH: [View; 2] = [View::Sidecar, View::Waypoint];
+/// The host that requests name.
+const HOST: &str = "a.shop";
 
-/// What both proxies are told about the shop.
+/// What the proxies are told about the shop.
 pub(crate) struct Shop {
     pub(crate) translation: Translation,
 }
@@ -70,11 +74,12 @@ impl Shop {
         Self::with(&route("a", rules))
     }
 
-    /// Any manifests, with the two proxies of the shop.
+    /// Any manifests, with the proxies of the shop.
     #[track_caller]
     pub(crate) fn of(manifests: Manifests) -> Self {
         let manifests = manifests
             .proxy(Proxy::sidecar("client", "shop").label("app", "client"))
+            .proxy(Proxy::sidecar("far", "far").label("app", "client"))
             .proxy(Proxy::waypoint("waypoint", "shop"));
         match Oracle::shared().translate(&manifests) {
             Ok(translation) => Self { translation },
@@ -87,6 +92,7 @@ impl Shop {
     pub(crate) fn table(&self, view: View) -> &Chain {
         let chain = match view {
             View::Sidecar => self.proxy("client").and_then(|proxy| proxy.outbound(80)),
+            View::Far => self.proxy("far").and_then(|proxy| proxy.outbound(80)),
             View::Waypoint => self
                 .proxy("waypoint")
                 .and_then(|proxy| proxy.service("a.shop.svc.cluster.local", 80)),
@@ -97,14 +103,15 @@ impl Shop {
         }
     }
 
-    fn proxy(&self, name: &str) -> Option<&harness::oracle::ProxyConfig> {
+    /// A proxy of the shop: `client`, `far` or `waypoint`.
+    pub(crate) fn proxy(&self, name: &str) -> Option<&ProxyConfig> {
         self.translation.proxy(name)
     }
 
     /// What becomes of requests to `a`.
     #[track_caller]
     pub(crate) fn ask(&self, view: View, requests: &[Request]) -> Vec<Outcome> {
-        let requests: Vec<Request> = requests.iter().map(|r| r.clone().authority("a")).collect();
+        let requests: Vec<Request> = requests.iter().map(|r| r.clone().authority(HOST)).collect();
         match Oracle::shared().route(self.table(view), &requests) {
             Ok(outcomes) => outcomes,
             Err(error) => panic!("{view:?}: {error}"),
@@ -128,12 +135,60 @@ impl Shop {
         assert_eq!(found, wanted, "{view:?}");
     }
 
-    /// Asserts the same of both proxies.
+    /// Asserts the same of a sidecar and of the waypoint.
     #[track_caller]
     pub(crate) fn both_send(&self, expected: &[(&str, &str)]) {
-        for view in BOTH {
+        for view in [View::Sidecar, View::Waypoint] {
             self.sends(view, expected);
         }
+    }
+
+    /// What becomes of a request to port 8080 of a service `web`, as [`told`] tells it.
+    #[track_caller]
+    pub(crate) fn ask_web(&self, view: View, line: &str) -> String {
+        let chain = match view {
+            View::Waypoint => self
+                .proxy("waypoint")
+                .and_then(|proxy| proxy.service("web.shop.svc.cluster.local", 8080)),
+            View::Sidecar | View::Far => {
+                self.proxy("client").and_then(|proxy| proxy.outbound(8080))
+            }
+        };
+        let Some(chain) = chain else {
+            panic!("{view:?} has no routes for web");
+        };
+        match Oracle::shared().route(chain, &[request(line).authority("web.shop:8080")]) {
+            Ok(outcomes) => outcomes.iter().map(|outcome| told(line, outcome)).collect(),
+            Err(error) => panic!("{view:?}: {error}"),
+        }
+    }
+
+    /// The outcome of one request at one proxy.
+    #[track_caller]
+    pub(crate) fn one(&self, view: View, line: &str) -> Outcome {
+        match self.ask(view, &[request(line)]).pop() {
+            Some(outcome) => outcome,
+            None => panic!("no outcome"),
+        }
+    }
+
+    /// The matched route of one request at one proxy.
+    #[track_caller]
+    pub(crate) fn matched(&self, view: View, line: &str) -> Route {
+        match self.one(view, line).route {
+            Some(route) => route,
+            None => panic!("{view:?}: no route takes {line}"),
+        }
+    }
+}
+
+/// Why a cluster refuses a VirtualService for `a` of these rules.
+#[track_caller]
+pub(crate) fn refusal(http: &str) -> String {
+    let manifests = Manifests::new(format!("{SHOP}---\n{}", virtual_service("a", http)));
+    match Oracle::shared().translate(&manifests) {
+        Ok(_) => panic!("it is let in"),
+        Err(error) => error.to_string(),
     }
 }
 
@@ -176,7 +231,7 @@ pub(crate) fn request(line: &str) -> Request {
 }
 
 /// An outcome in few words: `b` is service b with the path unchanged, `b /x` with that path, `b:v1` its subset,
-/// `b @x` with that authority, `90 b, 10 c` a choice; else the status, with what a redirect names.
+/// `b @x` with that authority, `b missing 503` a destination unknown to the proxy, `90 b, 10 c` a choice; else the status, with what a redirect names.
 pub(crate) fn told(line: &str, outcome: &Outcome) -> String {
     let path = line
         .split(' ')
@@ -205,11 +260,14 @@ pub(crate) fn told(line: &str, outcome: &Outcome) -> String {
             text += ":";
             text += &arrival.destination.subset;
         }
+        if arrival.missing {
+            return format!("{text} missing {}", arrival.status);
+        }
         if arrival.path != path {
             text += " ";
             text += &arrival.path;
         }
-        if arrival.authority != "a" {
+        if arrival.authority != HOST {
             text += " @";
             text += &arrival.authority;
         }

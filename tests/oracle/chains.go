@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	matcher "github.com/cncf/xds/go/xds/type/matcher/v3"
+	cluster "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listener "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
@@ -14,10 +15,16 @@ import (
 )
 
 // chainsOf takes listeners apart into chains that can each run by themselves.
-func chainsOf(listeners []*listener.Listener, routes []*route.RouteConfiguration) ([]chain, error) {
+func chainsOf(
+	listeners []*listener.Listener, routes []*route.RouteConfiguration, clusters []*cluster.Cluster,
+) ([]chain, error) {
 	byName := map[string]*route.RouteConfiguration{}
 	for _, r := range routes {
 		byName[r.GetName()] = r
+	}
+	has := map[string]bool{}
+	for _, c := range clusters {
+		has[c.GetName()] = true
 	}
 	var chains []chain
 	for _, l := range listeners {
@@ -33,6 +40,7 @@ func chainsOf(listeners []*listener.Listener, routes []*route.RouteConfiguration
 				return nil, fmt.Errorf("listener %s, chain %s: %w", l.GetName(), fc.GetName(), err)
 			}
 			c.Reached = reached[fc.GetName()]
+			c.Missing = slices.DeleteFunc(c.Missing, func(name string) bool { return has[name] })
 			chains = append(chains, *c)
 		}
 	}
@@ -56,9 +64,12 @@ func chainOf(l *listener.Listener, fc *listener.FilterChain, routes map[string]*
 	for _, filter := range fc.GetFilters() {
 		manager := &hcm.HttpConnectionManager{}
 		if filter.GetTypedConfig().MessageIs(manager) {
-			if filter, c.RouteConfig, err = withRoutesInline(filter, routes); err != nil {
+			var table *route.RouteConfiguration
+			if filter, table, err = withRoutesInline(filter, routes); err != nil {
 				return nil, err
 			}
+			c.RouteConfig = table.GetName()
+			c.Missing = clustersOf(table)
 		}
 		text, err := toJSON(filter)
 		if err != nil {
@@ -70,14 +81,14 @@ func chainOf(l *listener.Listener, fc *listener.FilterChain, routes map[string]*
 }
 
 // withRoutesInline is an HTTP connection manager that needs no route discovery.
-func withRoutesInline(filter *listener.Filter, routes map[string]*route.RouteConfiguration) (*listener.Filter, string, error) {
+func withRoutesInline(filter *listener.Filter, routes map[string]*route.RouteConfiguration) (*listener.Filter, *route.RouteConfiguration, error) {
 	manager := &hcm.HttpConnectionManager{}
 	if err := filter.GetTypedConfig().UnmarshalTo(manager); err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
 	discovered := manager.GetRds()
 	if discovered == nil {
-		return filter, manager.GetRouteConfig().GetName(), nil
+		return filter, manager.GetRouteConfig(), nil
 	}
 	table, found := routes[discovered.GetRouteConfigName()]
 	if !found {
@@ -86,10 +97,27 @@ func withRoutesInline(filter *listener.Filter, routes map[string]*route.RouteCon
 	manager.RouteSpecifier = &hcm.HttpConnectionManager_RouteConfig{RouteConfig: table}
 	packed, err := anypb.New(manager)
 	if err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
 	inline := &listener.Filter{Name: filter.GetName(), ConfigType: &listener.Filter_TypedConfig{TypedConfig: packed}}
-	return inline, table.GetName(), nil
+	return inline, table, nil
+}
+
+// clustersOf are the clusters that a route table may send a request to, in order.
+func clustersOf(table *route.RouteConfiguration) []string {
+	var names []string
+	for _, host := range table.GetVirtualHosts() {
+		for _, r := range host.GetRoutes() {
+			if name := r.GetRoute().GetCluster(); name != "" {
+				names = append(names, name)
+			}
+			for _, member := range r.GetRoute().GetWeightedClusters().GetClusters() {
+				names = append(names, member.GetName())
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 func addressText(address *core.Address) string {

@@ -74,6 +74,8 @@ type chain struct {
 	Filters []json.RawMessage `json:"filters"`
 	// RouteConfig is the name of its route configuration, "" for a TCP chain.
 	RouteConfig string `json:"route_config"`
+	// Missing are the clusters its routes name and the proxy does not have: a request for one is answered by Envoy.
+	Missing []string `json:"missing,omitempty"`
 }
 
 // ztunnelConfig is what every ztunnel receives.
@@ -133,6 +135,9 @@ type outcome struct {
 // arrival is a request as an upstream saw it.
 type arrival struct {
 	Destination destination `json:"destination"`
+	// Missing says that the proxy has no such cluster: nothing arrived, the client got Status.
+	Missing bool `json:"missing"`
+	Status  int  `json:"status"`
 	// Weight is the destination's share of Total.
 	Weight    uint32              `json:"weight"`
 	Total     uint32              `json:"total"`

@@ -71,7 +71,7 @@ func prepareRoutes(c chain) (*prepared, error) {
 		return nil, err
 	}
 	manager.HttpFilters = append(manager.HttpFilters, last)
-	p := &prepared{table: map[string]*tableEntry{}}
+	p := &prepared{table: map[string]*tableEntry{}, missing: c.Missing}
 	if err := p.instrument(manager.GetRouteConfig()); err != nil {
 		return nil, err
 	}
@@ -126,7 +126,7 @@ func (p *prepared) instrumentAction(action *route.RouteAction) error {
 }
 
 func (p *prepared) addCluster(name string) {
-	if !slices.Contains(p.clusters, name) {
+	if !slices.Contains(p.clusters, name) && !slices.Contains(p.missing, name) {
 		p.clusters = append(p.clusters, name)
 	}
 }
@@ -180,12 +180,11 @@ func (d *driver) outcomeOf(s site, request httpRequest) (*outcome, error) {
 		return result, nil
 	}
 	result.Route = describeRoute(entry.route)
-	if first.arrived == nil {
-		return result, nil
-	}
 	members := entry.route.GetRoute().GetWeightedClusters().GetClusters()
 	if len(members) == 0 {
-		result.Arrivals = append(result.Arrivals, arrivalOf(first, 1, 1))
+		if cluster := entry.route.GetRoute().GetCluster(); first.arrived != nil || slices.Contains(s.missing, cluster) {
+			result.Arrivals = append(result.Arrivals, arrivalOf(first, cluster, 1, 1))
+		}
 		return result, nil
 	}
 	var total, before uint32
@@ -201,26 +200,32 @@ func (d *driver) outcomeOf(s site, request httpRequest) (*outcome, error) {
 		if err != nil {
 			return nil, err
 		}
-		if reply.arrived == nil || reply.arrived.Cluster != member.GetName() {
+		if reply.arrived == nil && !slices.Contains(s.missing, member.GetName()) {
+			return result, nil // a fault or a preflight that Envoy answers
+		}
+		if reply.arrived != nil && reply.arrived.Cluster != member.GetName() {
 			return nil, fmt.Errorf("destination %s could not be forced", member.GetName())
 		}
-		result.Arrivals = append(result.Arrivals, arrivalOf(reply, weight, total))
+		result.Arrivals = append(result.Arrivals, arrivalOf(reply, member.GetName(), weight, total))
 		before += weight
 	}
 	return result, nil
 }
 
-func arrivalOf(r *reply, weight, total uint32) arrival {
-	return arrival{
-		Destination: destinationOf(r.arrived.Cluster),
+func arrivalOf(r *reply, cluster string, weight, total uint32) arrival {
+	a := arrival{
+		Destination: destinationOf(cluster),
+		Missing:     r.arrived == nil,
+		Status:      r.status,
 		Weight:      weight,
 		Total:       total,
-		Method:      r.arrived.Method,
-		Authority:   r.arrived.Authority,
-		Path:        r.arrived.Path,
-		Headers:     r.arrived.Headers,
+		Headers:     map[string][]string{},
 		Answer:      visible(r.header),
 	}
+	if r.arrived != nil {
+		a.Method, a.Authority, a.Path, a.Headers = r.arrived.Method, r.arrived.Authority, r.arrived.Path, r.arrived.Headers
+	}
+	return a
 }
 
 func describeRoute(r *route.Route) *matchedRoute {

@@ -27,8 +27,8 @@ import (
 // prepared is a chain made ready to be served on the loopback.
 type prepared struct {
 	listener *listener.Listener
-	// clusters it may choose from.
-	clusters []string
+	// clusters it may choose from, and those it names and does not have.
+	clusters, missing []string
 	// table is its route table as it was, "" names and all, by the name each route is served under.
 	table map[string]*tableEntry
 }

@@ -77,13 +77,14 @@ func proxyConfigOf(
 	}
 	listeners := server.Listeners(node)
 	routes := server.RoutesFromListeners(node, listeners)
-	chains, err := chainsOf(listeners, routes)
+	has := server.Clusters(node)
+	chains, err := chainsOf(listeners, routes, has)
 	if err != nil {
 		return nil, err
 	}
 	config := &proxyConfig{Name: request.Name, IP: node.IPAddresses[0], Chains: chains}
 	if clusters {
-		if config.Clusters, err = asJSON(server.Clusters(node)); err != nil {
+		if config.Clusters, err = asJSON(has); err != nil {
 			return nil, err
 		}
 		if config.Endpoints, err = asJSON(server.Endpoints(node)); err != nil {

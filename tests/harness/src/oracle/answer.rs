@@ -112,6 +112,9 @@ pub struct Chain {
     pub filters: Vec<Value>,
     /// The name of its route table; empty if it is not for HTTP.
     pub route_config: String,
+    /// The clusters its routes name and the proxy does not have.
+    #[serde(default)]
+    pub missing: Vec<String>,
 }
 
 /// What became of a request.
@@ -132,8 +135,12 @@ pub struct Outcome {
 /// A request as a destination saw it.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Arrival {
-    /// Where it arrived.
+    /// Where it arrived, or should have.
     pub destination: Destination,
+    /// Whether the proxy knows no such destination: nothing arrived, and the client got `status`.
+    pub missing: bool,
+    /// The status the client got.
+    pub status: u16,
     /// The destination's share of `total`.
     pub weight: u32,
     /// The sum of all weights.
