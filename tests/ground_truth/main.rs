@@ -12,3 +12,6 @@ mod matches;
 mod order;
 mod paths;
 mod rewrites;
+mod transport;
+mod verdicts;
+mod ztunnel;

@@ -1,7 +1,7 @@
 //! One namespace with a few services and a waypoint, and what becomes of requests to the first of them.
 
 use harness::oracle::{
-    Chain, Manifests, Oracle, Outcome, Proxy, ProxyConfig, Request, Route, Translation,
+    Chain, Destination, Manifests, Oracle, Outcome, Proxy, ProxyConfig, Request, Route, Translation,
 };
 
 /// Services `a` to `d` on port 80 in namespace `shop`, and a waypoint that serves them all.
@@ -246,32 +246,35 @@ pub(crate) fn told(line: &str, outcome: &Outcome) -> String {
     }
     let several = outcome.arrivals.len() > 1;
     let each = outcome.arrivals.iter().map(|arrival| {
-        let mut text = String::new();
+        let mut words = Vec::new();
         if several {
-            text.extend([&arrival.weight.to_string(), " "]);
+            words.push(arrival.weight.to_string());
         }
-        let host = &arrival.destination.host;
-        text += match host.strip_suffix(".shop.svc.cluster.local") {
-            Some(service) => service,
-            None if host.is_empty() => &arrival.destination.cluster,
-            None => host,
-        };
-        if !arrival.destination.subset.is_empty() {
-            text += ":";
-            text += &arrival.destination.subset;
-        }
+        words.push(place(&arrival.destination));
         if arrival.missing {
-            return format!("{text} missing {}", arrival.status);
+            words.push(format!("missing {}", arrival.status));
+            return words.join(" ");
         }
         if arrival.path != path {
-            text += " ";
-            text += &arrival.path;
+            words.push(arrival.path.clone());
         }
         if arrival.authority != HOST {
-            text += " @";
-            text += &arrival.authority;
+            words.push(format!("@{}", arrival.authority));
         }
-        text
+        words.join(" ")
     });
     each.collect::<Vec<_>>().join(", ")
+}
+
+/// A destination: the service of the shop, or the whole host, or what is no service.
+fn place(destination: &Destination) -> String {
+    let host = destination.host.strip_suffix(".shop.svc.cluster.local");
+    let name = match host.unwrap_or(&destination.host) {
+        "" => &destination.cluster,
+        host => host,
+    };
+    match destination.subset.as_str() {
+        "" => name.to_owned(),
+        subset => format!("{name}:{subset}"),
+    }
 }

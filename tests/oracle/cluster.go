@@ -189,6 +189,7 @@ func (c *settling) enroll(pod *object) {
 	switch {
 	case injected:
 		set(pod.Object, "istio", "metadata", "labels", "security.istio.io/tlsMode")
+		set(pod.Object, "http", "metadata", "labels", "networking.istio.io/tunnel")
 		set(pod.Object, "{}", "metadata", "annotations", "sidecar.istio.io/status")
 	case mode == "ambient" || (mode == "" && namespace["istio.io/dataplane-mode"] == "ambient"):
 		set(pod.Object, "enabled", "metadata", "annotations", "ambient.istio.io/redirection")
