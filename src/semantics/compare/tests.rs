@@ -283,12 +283,12 @@ fn twin(route: &Value) -> Value {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
     fn changed_virtual_services_are_told_apart(
         (before, after) in pair(),
-        pool in prop::collection::vec(request(), 60),
+        pool in prop::collection::vec(request(), 30),
     ) {
         let (before, after) = (sidecar(&[before], &[]), sidecar(&[after], &[]));
         let found = check(&before, &after, &pool)?;
@@ -304,7 +304,7 @@ proptest! {
     #[test]
     fn routes_and_virtual_services_are_told_apart(
         route in http_route(),
-        pool in prop::collection::vec(request(), 60),
+        pool in prop::collection::vec(request(), 30),
     ) {
         let before = sidecar(&[twin(&route)], &[]);
         let after = sidecar(&[], &[route]);

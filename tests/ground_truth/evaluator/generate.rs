@@ -87,10 +87,18 @@ fn mesh() -> impl Strategy<Value = Vec<Value>> {
     let virtual_service = (
         prop_oneof![4 => Just("shop"), 1 => Just("web")],
         prop::option::weighted(0.2, prop_oneof![Just("."), Just("web"), Just("*")]),
-        prop::collection::vec(rule(), 1..6),
+        prop_oneof![
+            6 => Just("a.shop.svc.cluster.local"),
+            1 => Just("*.shop.svc.cluster.local"),
+            1 => Just("*.cluster.local"),
+        ],
+        prop::collection::vec(
+            prop_oneof![6 => rule().boxed(), 1 => delegating().boxed()],
+            1..6,
+        ),
     )
-        .prop_map(|(namespace, export, http)| {
-            let mut spec = json!({"hosts": ["a.shop.svc.cluster.local"], "http": http});
+        .prop_map(|(namespace, export, host, http)| {
+            let mut spec = json!({"hosts": [host], "http": http});
             if let Some(export) = export {
                 spec["exportTo"] = json!([export]);
             }
@@ -113,7 +121,18 @@ fn mesh() -> impl Strategy<Value = Vec<Value>> {
                 json!({"parentRefs": [parent], "rules": rules}),
             )
         });
-    let object = prop_oneof![3 => virtual_service, 2 => route];
+    let delegate = (
+        prop::collection::vec(rule(), 1..3),
+        prop::bool::weighted(0.2),
+    )
+        .prop_map(|(http, hidden)| {
+            let mut spec = json!({"http": http});
+            if hidden {
+                spec["exportTo"] = json!(["."]);
+            }
+            ("Delegate", "web", spec)
+        });
+    let object = prop_oneof![6 => virtual_service, 4 => route, 2 => delegate];
     prop::collection::vec(object, 1..4)
         .prop_shuffle()
         .prop_map(|objects| {
@@ -122,15 +141,50 @@ fn mesh() -> impl Strategy<Value = Vec<Value>> {
                     "HTTPRoute" => "gateway.networking.k8s.io/v1",
                     _ => "networking.istio.io/v1",
                 };
+                let (kind, name) = match kind {
+                    "Delegate" => ("VirtualService", DELEGATE.to_owned()),
+                    kind => (kind, format!("o{number}")),
+                };
                 json!({
                     "apiVersion": version, "kind": kind, "spec": spec,
                     "metadata": {
-                        "name": format!("o{number}"), "namespace": namespace,
+                        "name": name, "namespace": namespace,
                         "creationTimestamp": format!("2026-01-01T00:00:{number:02}Z"),
                     },
                 })
             };
-            objects.into_iter().enumerate().map(number).collect()
+            let mut objects: Vec<Value> = objects.into_iter().enumerate().map(number).collect();
+            let mut delegates = 0;
+            objects.retain(|object| {
+                let is_delegate = object["metadata"]["name"] == DELEGATE;
+                delegates += usize::from(is_delegate);
+                !is_delegate || delegates == 1
+            });
+            objects
+        })
+}
+
+/// The name of the one delegate that a mesh may have.
+const DELEGATE: &str = "delegate";
+
+/// A rule whose routes stand in the delegate.
+fn delegating() -> impl Strategy<Value = Value> {
+    let uri = path().prop_map(|p| json!({"uri": {"prefix": p}}));
+    (
+        maybe(0.4, uri),
+        maybe(0.3, Just(json!("3s"))),
+        maybe(0.3, operations()),
+    )
+        .prop_map(|(one, timeout, headers)| {
+            object([
+                ("match", one.map(|one| json!([one]))),
+                (
+                    "delegate",
+                    Some(json!({"name": DELEGATE, "namespace": "web"})),
+                ),
+                ("timeout", timeout),
+                ("headers", headers),
+            ])
         })
 }
 
@@ -293,6 +347,27 @@ fn rule() -> impl Strategy<Value = Value> {
                 ("mirrors", mirrors),
             ])
         });
+    let fault = prop_oneof![
+        Just(json!({"abort": {"httpStatus": 418, "percentage": {"value": 100}}})),
+        Just(json!({"abort": {"httpStatus": 418}})),
+        Just(json!({"delay": {"fixedDelay": "2s", "percentage": {"value": 0.5}}})),
+    ];
+    let cors = prop_oneof![
+        Just(json!({"allowOrigins": [{"exact": "https://x.example"}], "maxAge": "24h"})),
+        Just(
+            json!({"allowOrigins": [{"prefix": "https://"}], "unmatchedPreflights": "IGNORE",
+                    "allowMethods": ["GET", "PUT"], "allowCredentials": true})
+        ),
+    ];
+    let forward =
+        (forward, maybe(0.1, fault), maybe(0.1, cors)).prop_map(|(mut rule, fault, cors)| {
+            for (key, value) in [("fault", fault), ("corsPolicy", cors)] {
+                if let Some(value) = value {
+                    rule[key] = value;
+                }
+            }
+            rule
+        });
     let action = prop_oneof![
         6 => forward.boxed(),
         1 => redirect.prop_map(|to| json!({"redirect": to})).boxed(),
@@ -401,24 +476,50 @@ fn route_rule() -> impl Strategy<Value = Value> {
         maybe(0.2, modifier()),
         maybe(0.2, modifier()),
         maybe(0.2, timing),
+        maybe(0.1, other_filter()),
     )
-        .prop_map(|(matches, (backends, filter), request, response, timing)| {
-            let mut filters: Vec<Value> = filter.into_iter().collect();
-            filters.extend(request.map(
+        .prop_map(
+            |(matches, (backends, filter), request, response, timing, other)| {
+                let mut filters: Vec<Value> = filter.into_iter().chain(other).collect();
+                filters.extend(request.map(
                 |change| json!({"type": "RequestHeaderModifier", "requestHeaderModifier": change}),
             ));
-            filters.extend(response.map(|change| {
+                filters.extend(response.map(|change| {
                 json!({"type": "ResponseHeaderModifier", "responseHeaderModifier": change})
             }));
-            let mut rule = timing.unwrap_or_else(|| json!({}));
-            for (key, list) in [("matches", json!(matches)), ("filters", json!(filters))] {
-                if list != json!([]) {
-                    rule[key] = list;
+                let mut rule = timing.unwrap_or_else(|| json!({}));
+                for (key, list) in [("matches", json!(matches)), ("filters", json!(filters))] {
+                    if list != json!([]) {
+                        rule[key] = list;
+                    }
                 }
-            }
-            if !backends.is_null() {
-                rule["backendRefs"] = backends;
-            }
-            rule
-        })
+                if !backends.is_null() {
+                    rule["backendRefs"] = backends;
+                }
+                rule
+            },
+        )
+}
+
+/// A copy, or CORS.
+fn other_filter() -> impl Strategy<Value = Value> {
+    let copy = |rest: Value| {
+        let mut mirror = json!({"backendRef": {"name": "d", "port": 80}});
+        for (key, value) in rest.as_object().into_iter().flatten() {
+            mirror[key] = value.clone();
+        }
+        json!({"type": "RequestMirror", "requestMirror": mirror})
+    };
+    prop_oneof![
+        Just(copy(json!({}))),
+        Just(copy(json!({"percent": 5}))),
+        Just(copy(
+            json!({"fraction": {"numerator": 5, "denominator": 1000}})
+        )),
+        Just(json!({"type": "CORS", "cors": {"allowOrigins": ["https://*.example", "*"]}})),
+        Just(
+            json!({"type": "CORS", "cors": {"allowOrigins": ["https://x.example"], "maxAge": 60,
+                                             "allowMethods": ["GET"], "allowCredentials": true}})
+        ),
+    ]
 }

@@ -1,9 +1,13 @@
 //! Whether Envoy did what a table says.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use harness::oracle::{Arrival as Seen, Outcome as Real};
-use kubectl_ambient::semantics::routing::{Arrival, Effects, Outcome, Reach, Reply, Request};
+use harness::oracle::{Arrival as Seen, Outcome as Real, Route};
+use kubectl_ambient::semantics::routing::{
+    Abort, Arrival, Cors, Effects, Fault, Outcome, Reach, Reply, Request, Retry,
+};
+use serde_json::Value;
 
 /// What Envoy did otherwise, if anything.
 pub(crate) fn judge(request: &Request, ours: &Outcome, real: &Real) -> Result<(), String> {
@@ -41,12 +45,19 @@ fn forwarded(request: &Request, ours: &Outcome, real: &Real) -> Result<(), Strin
         timeout,
         retry,
         mirrors,
+        fault,
+        cors,
         ..
     } = &ours.reply
     else {
         return Ok(());
     };
     let route = real.route.as_ref().ok_or("no route matched")?;
+    browsers(cors.as_ref(), route)?;
+    faults(fault, route)?;
+    if let Some((1_000_000, Abort::Http(status))) = &fault.abort {
+        return same("status", status, &i32::from(real.status));
+    }
     let total: u32 = real.arrivals.iter().map(|seen| seen.weight).sum();
     let all: u32 = arrivals.iter().map(|arrival| arrival.weight).sum();
     // Envoy lists one destination as often as the route does.
@@ -85,12 +96,37 @@ fn forwarded(request: &Request, ours: &Outcome, real: &Real) -> Result<(), Strin
             last?;
         }
     }
+    timing(*timeout, retry.as_ref(), route)?;
+    copies(mirrors, route)
+}
+
+fn copies(mirrors: &[(Reach, u32)], route: &Route) -> Result<(), String> {
+    let ours: Vec<(String, u64)> = mirrors
+        .iter()
+        .map(|(at, share)| (at.to_string(), u64::from(*share)))
+        .collect();
+    let mut theirs: Vec<(String, u64)> = route
+        .mirrors
+        .iter()
+        .map(|mirror| {
+            let to = &mirror.destination;
+            (
+                format!("{}:{}", to.host, to.port),
+                millionths(&mirror.fraction),
+            )
+        })
+        .collect();
+    theirs.sort();
+    same("copies", &ours, &theirs)
+}
+
+fn timing(timeout: Option<Duration>, retry: Option<&Retry>, route: &Route) -> Result<(), String> {
     let seconds = timeout.map_or(0.0, |timeout| timeout.as_secs_f64());
     let real_timeout = route.timeout.trim_end_matches('s').parse().unwrap_or(0.0);
     if (seconds - real_timeout).abs() > 1e-6 {
         return Err(format!("timeout {seconds}, Envoy's {}", route.timeout));
     }
-    let attempts = retry.as_ref().map(|retry| u64::from(retry.attempts));
+    let attempts = retry.map(|retry| u64::from(retry.attempts));
     let real_attempts = if route.retry.is_null() {
         None
     } else {
@@ -115,7 +151,89 @@ fn forwarded(request: &Request, ours: &Outcome, real: &Real) -> Result<(), Strin
             &on,
         )?;
     }
-    same("mirrors", &mirrors.len(), &route.mirrors.len())
+    Ok(())
+}
+
+/// A field of Envoy's, by either of the ways that it may be written.
+fn field<'v>(value: &'v Value, name: &str) -> &'v Value {
+    let mut camel = String::new();
+    for (position, word) in name.split('_').enumerate() {
+        let (first, rest) = word.split_at(usize::from(position > 0));
+        camel.push_str(&first.to_uppercase());
+        camel.push_str(rest);
+    }
+    value.get(name).unwrap_or(&value[&camel])
+}
+
+/// A share of Envoy's; without one it is all.
+fn millionths(fraction: &Value) -> u64 {
+    let fraction = fraction
+        .get("default_value")
+        .or(fraction.get("defaultValue"))
+        .unwrap_or(fraction);
+    if fraction.is_null() {
+        return 1_000_000;
+    }
+    let numerator = fraction["numerator"].as_u64().unwrap_or(0);
+    match fraction["denominator"].as_str() {
+        Some("MILLION") => numerator,
+        Some("TEN_THOUSAND") => numerator * 100,
+        _ => numerator * 10_000,
+    }
+}
+
+fn browsers(ours: Option<&Cors>, route: &Route) -> Result<(), String> {
+    let theirs = route
+        .filters
+        .iter()
+        .find(|(name, _)| name.ends_with("cors"))
+        .map(|(_, cors)| cors);
+    same("CORS", &ours.is_some(), &theirs.is_some())?;
+    let (Some(ours), Some(theirs)) = (ours, theirs) else {
+        return Ok(());
+    };
+    let text = |name: &str| field(theirs, name).as_str().unwrap_or_default();
+    let origins = field(theirs, "allow_origin_string_match")
+        .as_array()
+        .map_or(0, Vec::len);
+    same("origins", &ours.origins.len(), &origins)?;
+    same("methods", &ours.methods.as_str(), &text("allow_methods"))?;
+    let age = ours.max_age.map_or(String::new(), |age| age.to_string());
+    same("age", &age.as_str(), &text("max_age"))?;
+    let is = |name: &str| field(theirs, name).as_bool().unwrap_or(false);
+    same("credentials", &ours.credentials, &is("allow_credentials"))?;
+    same(
+        "others",
+        &ours.forwards_others,
+        &is("forward_not_matching_preflights"),
+    )
+}
+
+fn faults(ours: &Fault, route: &Route) -> Result<(), String> {
+    let theirs = route
+        .filters
+        .iter()
+        .find(|(name, _)| name.ends_with("fault"))
+        .map(|(_, fault)| fault);
+    let share = |name: &str| {
+        let fault = theirs.map_or(&Value::Null, |fault| &fault[name]);
+        let share = &fault["percentage"];
+        if share.is_null() {
+            0
+        } else {
+            millionths(share)
+        }
+    };
+    let abort = ours
+        .abort
+        .as_ref()
+        .map_or(0, |(share, _)| u64::from(*share));
+    same("abort", &abort, &share("abort"))?;
+    let delay = ours
+        .delay
+        .as_ref()
+        .map_or(0, |delay| u64::from(delay.millionths));
+    same("delay", &delay, &share("delay"))
 }
 
 fn is_at(arrival: &Arrival, seen: &Seen) -> bool {
