@@ -19,7 +19,7 @@ func (l *layout) istiod(probe *prober, environment []string) process.Component {
 			flag("httpAddr", loopback(p.istiodHTTP)), flag("httpsAddr", loopback(p.istiodHTTPS)),
 			flag("grpcAddr", loopback(p.istiodGRPC)), flag("secureGRPCAddr", loopback(p.istiodSecure)),
 			flag("monitoringAddr", loopback(p.istiodMonitoring)),
-			// Its introspection server would choose a port that is not ours.
+			// Its introspection server takes whatever port is free; nobody asks it.
 			flag("ctrlz_port", 0),
 			flag("domain", "cluster.local"), flag("keepaliveMaxServerConnectionAge", "30m"),
 		},
