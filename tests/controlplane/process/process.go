@@ -24,8 +24,9 @@ const (
 	readyEvery = 25 * time.Millisecond
 	// readyWithin is how long a component may take to become ready; a loaded machine of two cores needs a quarter of it.
 	readyWithin = 2 * time.Minute
-	// stopWithin is how long a component may take to end when asked to; then it is killed.
-	stopWithin = 10 * time.Second
+	// stopWithin is how long a component may take to end when asked to; then it is killed, as a kubelet would. The API server
+	// waits for its watches and never makes it.
+	stopWithin = 5 * time.Second
 )
 
 // Component is what is needed to start a process and to know that it serves.
