@@ -1,9 +1,7 @@
 // Build builds every program of the test bed and lays out beside it what the launcher needs at run time, so that starting
 // a control plane needs no Go. This file is the one place of the build flags and the versions that are stamped.
 //
-//	go run ./controlplane/cmd/build --out DIR [PROGRAM]...      (in the folder tests; `make controlplane` does it)
-//
-// Without names it builds all programs.
+//	go run ./controlplane/cmd/build --out DIR      (in the folder tests; `make controlplane` does it)
 package main
 
 import (
@@ -44,37 +42,17 @@ const size = "1.0 GB of Go modules to download, 3.7 GB of build cache to fill, 0
 func main() {
 	out := flag.String("out", "", "folder for the programs and their data")
 	flag.Parse()
-	chosen, err := choose(flag.Args())
-	if err == nil && *out == "" {
-		err = errors.New("--out is missing")
-	}
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "%v; usage, in the folder tests: build --out DIR [PROGRAM]...\n", err)
+	if *out == "" || flag.NArg() != 0 {
+		fmt.Fprintln(os.Stderr, "usage: build --out DIR, in the folder tests of the repository")
 		os.Exit(2)
 	}
-	if err := build(*out, chosen); err != nil {
+	if err := build(*out); err != nil {
 		fmt.Fprintf(os.Stderr, "controlplane: %v\n", err)
 		os.Exit(1)
 	}
 }
 
-// choose finds the packages of the programs named, all when none is.
-func choose(names []string) ([]string, error) {
-	if len(names) == 0 {
-		return packages, nil
-	}
-	var chosen []string
-	for _, name := range names {
-		index := slices.IndexFunc(packages, func(path string) bool { return filepath.Base(path) == name })
-		if index < 0 {
-			return nil, fmt.Errorf("no program %q", name)
-		}
-		chosen = append(chosen, packages[index])
-	}
-	return chosen, nil
-}
-
-func build(out string, chosen []string) error {
+func build(out string) error {
 	started := time.Now()
 	out, err := filepath.Abs(out)
 	if err != nil {
@@ -83,7 +61,7 @@ func build(out string, chosen []string) error {
 	if err := os.MkdirAll(out, 0o755); err != nil {
 		return fmt.Errorf("folder for the programs: %w", err)
 	}
-	if err := announce(out, chosen); err != nil {
+	if err := announce(out); err != nil {
 		return err
 	}
 	version, err := module(kubernetes, "{{.Version}}")
@@ -91,7 +69,7 @@ func build(out string, chosen []string) error {
 		return err
 	}
 	flags := append(buildFlags(), "-ldflags", "-s -w "+strings.Join(stamps(version), " "), "-o", out+"/")
-	if err := run(append(append([]string{"build"}, flags...), chosen...)...); err != nil {
+	if err := run(append(append([]string{"build"}, flags...), packages...)...); err != nil {
 		return fmt.Errorf("go build: %w", err)
 	}
 	for name, target := range links {
@@ -107,7 +85,7 @@ func build(out string, chosen []string) error {
 }
 
 // announce says what is about to be loaded and compiled, before it is.
-func announce(out string, chosen []string) error {
+func announce(out string) error {
 	dir, err := module(kubernetes, "{{.Dir}}")
 	if err != nil {
 		return err
@@ -116,7 +94,7 @@ func announce(out string, chosen []string) error {
 		fmt.Fprintf(os.Stderr, "controlplane: nothing is there yet: %s\n", size)
 		return nil
 	}
-	for _, name := range chosen {
+	for _, name := range packages {
 		_, err := os.Stat(filepath.Join(out, filepath.Base(name)))
 		if errors.Is(err, fs.ErrNotExist) {
 			fmt.Fprintln(os.Stderr, "controlplane: modules are there; compiles what the build cache lacks (at most 3.7 GB and 8 minutes; "+
