@@ -54,9 +54,20 @@ pub struct AuthorizationSpec {
     /// What happens to a request that matches.
     #[serde(default, deserialize_with = "null_default")]
     pub action: Action,
+    /// Who is asked, when the action is to ask.
+    #[serde(default)]
+    pub provider: Option<Provider>,
     /// When a request matches: any rule does.
     #[serde(default, deserialize_with = "null_default")]
     pub rules: Vec<Rule>,
+}
+
+/// An external authorizer, as the mesh's configuration defines it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct Provider {
+    /// Its name there.
+    #[serde(default, deserialize_with = "null_default")]
+    pub name: String,
 }
 
 /// The action of an AuthorizationPolicy.
@@ -161,10 +172,43 @@ pub struct RequestAuthentication {
     pub metadata: Meta,
     /// Which tokens are verified.
     #[serde(default, deserialize_with = "null_default")]
-    pub spec: AttachedSpec,
+    pub spec: TokenSpec,
 }
 
-/// The attachment that RequestAuthentication, WasmPlugin, Telemetry and EnvoyFilter share.
+/// Spec of a RequestAuthentication.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TokenSpec {
+    /// The pods it applies to; all of the namespace when absent.
+    #[serde(default)]
+    pub selector: Option<PolicySelector>,
+    /// The single target, the older spelling of `target_refs`.
+    #[serde(default)]
+    pub target_ref: Option<TargetRef>,
+    /// What it is attached to instead of pods.
+    #[serde(default, deserialize_with = "null_default")]
+    pub target_refs: Vec<TargetRef>,
+    /// The issuers whose tokens are verified, and how.
+    #[serde(default, deserialize_with = "null_default")]
+    pub jwt_rules: Vec<JwtRule>,
+}
+
+/// How tokens of one issuer are verified.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JwtRule {
+    /// Who issues them.
+    #[serde(default, deserialize_with = "null_default")]
+    pub issuer: String,
+    /// Whether the token is sent on; otherwise it is taken out of the request.
+    #[serde(default, deserialize_with = "null_default")]
+    pub forward_original_token: bool,
+    /// Everything else: keys, audiences, where the token stands, what is written into headers.
+    #[serde(flatten)]
+    pub rest: BTreeMap<String, serde_json::Value>,
+}
+
+/// The attachment that WasmPlugin, Telemetry and EnvoyFilter share.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AttachedSpec {

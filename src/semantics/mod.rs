@@ -5,3 +5,4 @@ pub mod compare;
 pub mod identity;
 pub mod language;
 pub mod routing;
+pub mod verdict;

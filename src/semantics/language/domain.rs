@@ -22,6 +22,8 @@ pub enum Domain {
     QueryValue,
     /// A host, with or without a port.
     Authority,
+    /// The URI of a workload's identity: `spiffe://domain/ns/namespace/sa/account`.
+    Identity,
 }
 
 impl Domain {
@@ -37,6 +39,7 @@ impl Domain {
             Self::HeaderValue | Self::QueryValue => &["x", "1"],
             Self::Method => &["GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS"],
             Self::Authority => &["example.com"],
+            Self::Identity => &[],
         }
     }
 
@@ -52,12 +55,14 @@ impl Domain {
                 b.is_ascii_alphanumeric() || b".-_:[]".contains(&b)
             }))
         });
+        static IDENTITY: LazyLock<Grammar> = LazyLock::new(|| Grammar::new(identity()));
         match self {
             Self::Path => &PATH,
             Self::HeaderValue => &HEADER,
             Self::Method => &METHOD,
             Self::QueryValue => &QUERY,
             Self::Authority => &AUTHORITY,
+            Self::Identity => &IDENTITY,
         }
     }
 }
@@ -154,6 +159,40 @@ fn header_value() -> Automaton {
     )
 }
 
+/// Names of Kubernetes between the fixed parts; a trust domain is written as they are.
+fn identity() -> Automaton {
+    const FIXED: [&[u8]; 3] = [b"spiffe://", b"/ns/", b"/sa/"];
+    // Of each fixed text a state for every byte that it still expects, then one in the name.
+    let lengths = FIXED.map(|text| u32::try_from(text.len()).unwrap_or(u32::MAX));
+    let starts = [
+        1,
+        lengths[0] + 2,
+        lengths[0] + lengths[1] + 3,
+        lengths.iter().sum::<u32>() + 4,
+    ];
+    let part = move |s: u32| (0..3).rfind(|part| starts[*part] <= s).unwrap_or(0);
+    Automaton::from_fn(
+        starts[3] - 1,
+        move |s| s == starts[3] - 1,
+        move |s, b| {
+            let part = part(s);
+            let (text, start) = (FIXED[part], starts[part]);
+            let read = (s - start) as usize;
+            let name = b.is_ascii_lowercase() || b.is_ascii_digit();
+            match text.get(read) {
+                Some(expected) if *expected == b => s + 1,
+                Some(_) => DEAD,
+                // Before and after the first byte of the name.
+                None if read == text.len() && name => s + 1,
+                None if read == text.len() => DEAD,
+                None if name || b == b'-' || (b == b'.' && part != 1) => s,
+                None if b == b'/' && part < 2 => starts[part + 1] + 1,
+                None => DEAD,
+            }
+        },
+    )
+}
+
 /// A path from its first slash, without the segments `.` and `..` and without encoded letters.
 fn path() -> Automaton {
     const START: u32 = 1;
@@ -228,6 +267,16 @@ mod tests {
             (Domain::Path, "/a/.", false),
             (Domain::Path, "/%2F%20", true),
             (Domain::Path, "/%61", false),
+            (
+                Domain::Identity,
+                "spiffe://cluster.local/ns/a-b/sa/x.y",
+                true,
+            ),
+            (Domain::Identity, "spiffe://c/ns/a.b/sa/x", false),
+            (Domain::Identity, "spiffe://c/ns/a/sa/", false),
+            (Domain::Identity, "spiffe://c/ns/a/sa/x/y", false),
+            (Domain::Identity, "spiffe:///ns/a/sa/x", false),
+            (Domain::Identity, "c/ns/a/sa/x", false),
             (Domain::Path, "/%7e", false),
             (Domain::Path, "/%zz", false),
             (Domain::Path, "/a%2", false),

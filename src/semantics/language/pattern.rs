@@ -51,12 +51,22 @@ impl Pattern {
         Self::of(Shape::Element(text.into()), false)
     }
 
+    /// The texts that end so.
+    pub fn suffix(text: &str) -> Self {
+        Self::regex(format!(".*{}", regex_syntax::escape(text)))
+    }
+
     /// What an expression of RE2 matches from beginning to end. Expressions that only spell one of
     /// the other forms become that form.
     pub fn regex(expression: impl Into<String>) -> Self {
         let expression = expression.into();
         let simple = re2::parse(&expression).ok().and_then(|hir| simple(&hir));
         simple.unwrap_or_else(|| Self::of(Shape::Regex(expression), false))
+    }
+
+    /// The texts that end so, in any case.
+    pub fn suffix_ignoring_case(text: &str) -> Self {
+        Self::regex(format!("(?i).*{}", regex_syntax::escape(text)))
     }
 
     /// The same without regard to case. Expressions say for themselves what they disregard.
