@@ -181,13 +181,11 @@ fn identity() -> Automaton {
             let name = b.is_ascii_lowercase() || b.is_ascii_digit();
             match text.get(read) {
                 Some(expected) if *expected == b => s + 1,
-                Some(_) => DEAD,
-                // Before and after the first byte of the name.
+                // The first byte of the name, and those after it.
                 None if read == text.len() && name => s + 1,
-                None if read == text.len() => DEAD,
-                None if name || b == b'-' || (b == b'.' && part != 1) => s,
-                None if b == b'/' && part < 2 => starts[part + 1] + 1,
-                None => DEAD,
+                None if read > text.len() && (name || b == b'-' || (b == b'.' && part != 1)) => s,
+                None if read > text.len() && b == b'/' && part < 2 => starts[part + 1] + 1,
+                _ => DEAD,
             }
         },
     )

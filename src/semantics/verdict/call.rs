@@ -73,8 +73,7 @@ impl Protocol {
     pub fn declared(number: u16, name: &str, app_protocol: &str) -> Self {
         let word = match app_protocol {
             "" => name,
-            "kubernetes.io/h2c" => return Self::Http,
-            "kubernetes.io/ws" => return Self::Http,
+            "kubernetes.io/h2c" | "kubernetes.io/ws" => return Self::Http,
             "kubernetes.io/wss" => return Self::Tcp,
             other => other,
         };

@@ -15,6 +15,7 @@ use super::program::{Program, unknown};
 use super::question::{Field, Questions};
 use super::verdict::Verdict;
 use super::way::{Situation, Way};
+use crate::semantics::compare::How;
 
 /// How far to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,16 +47,7 @@ pub struct Comparison {
     /// Calls of which it is not known whether they come to the same.
     pub undecided: Vec<Difference>,
     /// Whether every kind was met.
-    pub thoroughness: Thoroughness,
-}
-
-/// Whether every kind of call was met.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Thoroughness {
-    /// It was.
-    Complete,
-    /// It was not; why, each reason once.
-    Sampled(BTreeSet<String>),
+    pub how: How,
 }
 
 /// A call that comes to something else.
@@ -359,10 +351,8 @@ impl<'s> Search<'s> {
                 (Feature::SourceIp, Value::Ip(ip)) => call.source_ip = Some(ip),
                 (Feature::RemoteIp, Value::Ip(ip)) => call.remote_ip = Some(ip),
                 (Feature::Token, Value::Token(token)) => request.token = token,
-                (Feature::Text(Field::Claim(path)), Value::Claim(values)) => {
-                    if !values.is_empty() {
-                        claims.insert(path.clone(), values);
-                    }
+                (Feature::Text(Field::Claim(path)), Value::Claim(values)) if !values.is_empty() => {
+                    claims.insert(path.clone(), values);
                 }
                 (Feature::Text(field), Value::Text(value)) => match field {
                     Field::Method => request.method = value?,
@@ -402,10 +392,12 @@ impl<'s> Search<'s> {
             differing: self.differing,
             differences: self.differences,
             undecided: self.undecided,
-            thoroughness: if self.sampled.is_empty() {
-                Thoroughness::Complete
+            how: if self.sampled.is_empty() {
+                How::Complete
             } else {
-                Thoroughness::Sampled(self.sampled)
+                How::Sampled {
+                    why: self.sampled.into_iter().collect(),
+                }
             },
         }
     }

@@ -56,10 +56,10 @@ pub(super) fn rule(
     for condition in &rule.when {
         if condition.values.is_empty() && condition.not_values.is_empty() {
             // istiod still looks at the key.
-            writer.key(&condition.key)?;
+            key(&condition.key)?;
             continue;
         }
-        let attribute = writer.key(&condition.key)?;
+        let attribute = key(&condition.key)?;
         wanted.push(writer.attribute(&attribute, &condition.values, &condition.not_values)?);
     }
     let mut alternatives = |clauses: Vec<&Clause>, fields: &[(&str, &str, Attribute)]| {
@@ -133,37 +133,6 @@ struct Writer<'w, 'c> {
 }
 
 impl Writer<'_, '_> {
-    /// The attribute of a key of `when`; `None` when istiod does not know it.
-    fn key(&self, key: &str) -> Option<Attribute> {
-        Some(match key {
-            "destination.ip" => Attribute::Address,
-            "destination.port" => Attribute::Port,
-            "connection.sni" => Attribute::ServerName,
-            "source.ip" => Attribute::SourceIp,
-            "remote.ip" => Attribute::RemoteIp,
-            "source.namespace" => Attribute::Namespace,
-            "source.trustDomain" => Attribute::TrustDomain,
-            "source.serviceAccount" => Attribute::Account,
-            "source.principal" => Attribute::Principal,
-            "request.auth.principal" => Attribute::RequestPrincipal,
-            "request.auth.audiences" => Attribute::Claim(vec!["aud".to_owned()]),
-            "request.auth.presenter" => Attribute::Claim(vec!["azp".to_owned()]),
-            _ if key.starts_with("experimental.envoy.filters.") => {
-                Attribute::Metadata(key.to_owned())
-            }
-            _ => {
-                if let Some(rest) = key.strip_prefix("request.headers") {
-                    brackets(rest).map_or(Attribute::Unreadable, |name| {
-                        Attribute::Header(name.to_ascii_lowercase())
-                    })
-                } else {
-                    let rest = key.strip_prefix("request.auth.claims")?;
-                    nested(rest).map_or(Attribute::Unreadable, Attribute::Claim)
-                }
-            }
-        })
-    }
-
     fn clause(&mut self, clause: &Clause, fields: &[(&str, &str, Attribute)]) -> Option<Formula> {
         let values = |field: &str| clause.0.get(field).map_or(&[][..], Vec::as_slice);
         let mut parts = Vec::new();
@@ -247,14 +216,12 @@ impl Writer<'_, '_> {
             }
             Attribute::Address => {
                 let network = Network::parse(value).ok_or(Unsayable)?;
-                Ok(match self.chain.address {
-                    Some(address) => Formula::constant(network.contains(address)),
-                    None => {
-                        let place = &self.chain.place;
-                        let what = format!("whether the address called at {place} is in {network}");
-                        self.ask.open(what)
-                    }
-                })
+                if let Some(address) = self.chain.address {
+                    return Ok(Formula::constant(network.contains(address)));
+                }
+                let place = &self.chain.place;
+                let what = format!("whether the address called at {place} is in {network}");
+                Ok(self.ask.open(what))
             }
             Attribute::Port => {
                 let port: u16 = value.parse().map_err(|_| Unsayable)?;
@@ -312,6 +279,35 @@ impl Writer<'_, '_> {
     }
 }
 
+/// The attribute of a key of `when`; `None` when istiod does not know it.
+fn key(key: &str) -> Option<Attribute> {
+    Some(match key {
+        "destination.ip" => Attribute::Address,
+        "destination.port" => Attribute::Port,
+        "connection.sni" => Attribute::ServerName,
+        "source.ip" => Attribute::SourceIp,
+        "remote.ip" => Attribute::RemoteIp,
+        "source.namespace" => Attribute::Namespace,
+        "source.trustDomain" => Attribute::TrustDomain,
+        "source.serviceAccount" => Attribute::Account,
+        "source.principal" => Attribute::Principal,
+        "request.auth.principal" => Attribute::RequestPrincipal,
+        "request.auth.audiences" => Attribute::Claim(vec!["aud".to_owned()]),
+        "request.auth.presenter" => Attribute::Claim(vec!["azp".to_owned()]),
+        _ if key.starts_with("experimental.envoy.filters.") => Attribute::Metadata(key.to_owned()),
+        _ => {
+            if let Some(rest) = key.strip_prefix("request.headers") {
+                brackets(rest).map_or(Attribute::Unreadable, |name| {
+                    Attribute::Header(name.to_ascii_lowercase())
+                })
+            } else {
+                let rest = key.strip_prefix("request.auth.claims")?;
+                nested(rest).map_or(Attribute::Unreadable, Attribute::Claim)
+            }
+        }
+    })
+}
+
 /// `[name]` without its brackets.
 fn brackets(text: &str) -> Option<&str> {
     text.strip_prefix('[')?.strip_suffix(']')
@@ -365,6 +361,9 @@ fn affix(value: &str) -> Option<Pattern> {
     value.strip_suffix('*').map(Pattern::prefix)
 }
 
+/// What a segment of a template may hold.
+const LITERAL: &str = "a-zA-Z0-9\\-._~%!$&'()+,;:@=";
+
 /// A path: a template with `{*}` and `{**}`, or a string.
 ///
 /// Source of templates: Envoy's `uri_template_internal.cc`.
@@ -372,7 +371,6 @@ fn path(value: &str) -> Test {
     if !value.contains("{*}") && !value.contains("{**}") {
         return string(value);
     }
-    const LITERAL: &str = "a-zA-Z0-9\\-._~%!$&'()+,;:@=";
     let expression = regex_syntax::escape(value)
         .replace(&regex_syntax::escape("{**}"), &format!("[{LITERAL}/]*"))
         .replace(&regex_syntax::escape("{*}"), &format!("[{LITERAL}]+"));

@@ -85,7 +85,9 @@ impl Formula {
             Self::Is(id) => each(*id),
             Self::Not(inner) => inner.questions(each),
             Self::All(parts) | Self::Any(parts) => {
-                parts.iter().for_each(|part| part.questions(each));
+                for part in parts {
+                    part.questions(each);
+                }
             }
         }
     }

@@ -31,7 +31,7 @@ mod way;
 mod ztunnel;
 
 pub use call::{Call, Payload, Port, Protocol, Request, Token};
-pub use compare::{Bounds, Comparison, Difference, Thoroughness, compare};
+pub use compare::{Bounds, Comparison, Difference, compare};
 pub use policies::{Pod, Point, Policies, Provider, Settings, Target};
 pub use verdict::{Cause, Judge, Reason, RuleName, Verdict};
 pub use way::{Carrier, Hop, Situation, judge};

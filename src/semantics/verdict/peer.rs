@@ -140,8 +140,7 @@ fn converted(policies: &Policies<'_>, own: &PeerAuthentication, port: u16) -> bo
     if own_mode == MtlsMode::Strict && excepted.is_empty() {
         return false;
     }
-    let merges =
-        (mesh == strict && (unset(namespace) || namespace == strict)) || namespace == strict;
+    let merges = namespace == strict || (mesh == strict && unset(namespace));
     let demands_everywhere = own_mode == MtlsMode::Strict || (merges && !excepted.is_empty());
     let by_rules = if excepted.is_empty() {
         demands_everywhere

@@ -146,13 +146,12 @@ impl<'m> Policies<'m> {
         tokens: impl IntoIterator<Item = &'m RequestAuthentication>,
         peers: impl IntoIterator<Item = &'m PeerAuthentication>,
     ) -> Self {
+        let mut peers: Vec<&PeerAuthentication> = peers.into_iter().collect();
+        peers.sort_by(|a, b| age(&a.metadata).cmp(&age(&b.metadata)));
         let mut by_namespace: HashMap<&str, Vec<&PeerAuthentication>> = HashMap::new();
         for policy in peers {
             let own = by_namespace.entry(&policy.metadata.namespace).or_default();
             own.push(policy);
-        }
-        for own in by_namespace.values_mut() {
-            own.sort_by(|a, b| age(&a.metadata).cmp(&age(&b.metadata)));
         }
         Self {
             settings,

@@ -159,16 +159,13 @@ impl Program {
     /// The verdict, where the answers that are left are not known.
     pub(super) fn verdict(&self, questions: &Questions) -> Verdict {
         let mut budget = 4_096;
-        match self.common(&mut budget) {
-            Some(verdict) => verdict,
-            None => {
-                let mut why = BTreeSet::new();
-                self.questions(&mut |id| {
-                    why.insert(unknown(questions.get(id)));
-                });
-                Verdict::Undecided(why)
-            }
-        }
+        self.common(&mut budget).unwrap_or_else(|| {
+            let mut why = BTreeSet::new();
+            self.questions(&mut |id| {
+                why.insert(unknown(questions.get(id)));
+            });
+            Verdict::Undecided(why)
+        })
     }
 
     /// The outcome that all answers lead to; of several reasons, the first.
