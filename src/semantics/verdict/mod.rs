@@ -35,3 +35,6 @@ pub use compare::{Bounds, Comparison, Difference, compare};
 pub use policies::{Pod, Point, Policies, Provider, Settings, Target};
 pub use verdict::{Cause, Judge, Reason, RuleName, Verdict};
 pub use way::{Carrier, Hop, Situation, judge};
+
+#[cfg(test)]
+mod tests;

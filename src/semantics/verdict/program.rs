@@ -25,7 +25,7 @@ pub(super) struct Program {
     stages: Vec<Stage>,
     /// The rule that admitted it last.
     admitted: Option<RuleName>,
-    /// Set once it is refused for sure, whatever the stages that are left say.
+    /// Set once it is refused for sure; no stage is left then.
     refused: Option<Reason>,
 }
 
@@ -104,14 +104,12 @@ impl Program {
         left
     }
 
-    /// It is refused: of the stages before, only those matter that may ask somebody.
+    /// It is refused, whatever else is answered.
     fn stop(&mut self, reason: Reason) {
-        self.refused = Some(reason);
-        self.admitted = None;
-        // Refusing earlier comes to the same only if nobody is asked between.
-        if !self.stages.iter().any(|s| matches!(s, Stage::Ask(..))) {
-            self.stages.clear();
-        }
+        *self = Self {
+            refused: Some(reason),
+            ..Self::default()
+        };
     }
 
     /// Calls `each` with every question that is left.
@@ -127,14 +125,10 @@ impl Program {
 
     /// What comes of the call, once nothing is left to ask.
     pub(super) fn outcome(&self) -> Verdict {
-        let then = match &self.refused {
+        match &self.refused {
             Some(reason) => Verdict::Denied(reason.clone()),
-            None => Verdict::Allowed(self.admitted.clone()),
-        };
-        if self.asked.is_empty() {
-            then
-        } else {
-            Verdict::Asks(self.asked.clone(), Box::new(then))
+            None if self.asked.is_empty() => Verdict::Allowed(self.admitted.clone()),
+            None => Verdict::Asks(self.asked.clone(), self.admitted.clone()),
         }
     }
 

@@ -12,8 +12,9 @@ pub enum Verdict {
     Allowed(Option<RuleName>),
     /// It is refused.
     Denied(Reason),
-    /// External authorizers decide, and if they agree the rest of the policies.
-    Asks(BTreeSet<String>, Box<Verdict>),
+    /// It arrives if all these external authorizers agree; by which rule besides. What is refused
+    /// whatever they say is denied.
+    Asks(BTreeSet<String>, Option<RuleName>),
     /// It depends on what the call does not say or this program does not know; each such thing once.
     Undecided(BTreeSet<String>),
 }
@@ -23,7 +24,7 @@ impl Verdict {
     pub fn agrees(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Allowed(_), Self::Allowed(_)) | (Self::Denied(_), Self::Denied(_)) => true,
-            (Self::Asks(a, then_a), Self::Asks(b, then_b)) => a == b && then_a.agrees(then_b),
+            (Self::Asks(a, _), Self::Asks(b, _)) => a == b,
             _ => false,
         }
     }
@@ -36,7 +37,7 @@ impl fmt::Display for Verdict {
             Self::Allowed(None) => f.write_str("allowed"),
             Self::Allowed(Some(rule)) => write!(f, "allowed by {rule}"),
             Self::Denied(reason) => write!(f, "denied: {reason}"),
-            Self::Asks(providers, then) => write!(f, "{} is asked, then {then}", list(providers)),
+            Self::Asks(providers, _) => write!(f, "allowed if {} agrees", list(providers)),
             Self::Undecided(why) => write!(f, "undecided: it depends on {}", list(why)),
         }
     }
