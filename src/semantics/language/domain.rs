@@ -162,14 +162,11 @@ fn header_value() -> Automaton {
 /// Names of Kubernetes between the fixed parts; a trust domain is written as they are.
 fn identity() -> Automaton {
     const FIXED: [&[u8]; 3] = [b"spiffe://", b"/ns/", b"/sa/"];
-    // Of each fixed text a state for every byte that it still expects, then one in the name.
-    let lengths = FIXED.map(|text| u32::try_from(text.len()).unwrap_or(u32::MAX));
-    let starts = [
-        1,
-        lengths[0] + 2,
-        lengths[0] + lengths[1] + 3,
-        lengths.iter().sum::<u32>() + 4,
-    ];
+    // Of each part a state for every byte of the fixed text, one before the name and one in it.
+    let mut starts = [1_u32; 4];
+    for (part, text) in FIXED.iter().enumerate() {
+        starts[part + 1] = starts[part] + u32::try_from(text.len()).unwrap_or(u32::MAX) + 2;
+    }
     let part = move |s: u32| (0..3).rfind(|part| starts[*part] <= s).unwrap_or(0);
     Automaton::from_fn(
         starts[3] - 1,

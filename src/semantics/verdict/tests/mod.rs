@@ -1,7 +1,10 @@
-//! Facts about verdicts, in tables.
+//! Facts about verdicts, in tables; and random policies against a literal reading of them.
 
+mod compared;
+mod literal;
 mod mtls;
 mod points;
+mod random;
 mod rules;
 
 use std::collections::BTreeMap;
