@@ -230,7 +230,7 @@ impl Writer<'_, '_> {
             Attribute::Namespace => who(self.ask, namespace(value)),
             Attribute::TrustDomain => who(self.ask, trust_domain(value)),
             Attribute::Account => who(self.ask, account(value, self.namespace)),
-            Attribute::Principal => who(self.ask, principal(value)),
+            Attribute::Principal => Ok(principal(value, self.ask)),
             Attribute::ServerName => Ok(match &self.chain.server_name {
                 None => self.ask.text(Field::ServerName, string(value)),
                 Some(whose) => self.ask.open(format!("{whose} ({value})")),
@@ -414,19 +414,35 @@ fn affix_matches(own: &str, domain: &str) -> bool {
             .is_some_and(|start| own.starts_with(start))
 }
 
-/// A principal; what stands before the trust domain is left out in policies.
-pub(super) fn principal(value: &str) -> Who {
+/// A principal; the scheme of the URI is left out in policies. The usual ways to mean a namespace or
+/// an account are asked as what they are, so that other ways to mean it are the same question.
+pub(super) fn principal(value: &str, ask: &mut Questions) -> Formula {
+    let mut who = |who| ask.ask(Question::Who(who));
     if value == "*" {
-        Who::Known
-    } else if let Some(end) = value.strip_prefix('*') {
-        Who::Like(Pattern::regex(format!(
-            "spiffe://.*{}",
-            regex_syntax::escape(end)
-        )))
-    } else if let Some(start) = value.strip_suffix('*') {
-        Who::Like(Pattern::prefix(format!("spiffe://{start}")))
-    } else {
-        Who::Uri(format!("spiffe://{value}"))
+        return who(Who::Known);
+    }
+    if let Some(end) = value.strip_prefix('*') {
+        let parts: Vec<&str> = end.split('/').collect();
+        return who(match parts[..] {
+            ["", "ns", namespace, "sa", account] => {
+                Who::Account(Name::from(namespace), Name::from(account))
+            }
+            _ => Who::Like(Pattern::regex(format!(
+                "spiffe://.*{}",
+                regex_syntax::escape(end)
+            ))),
+        });
+    }
+    let Some(start) = value.strip_suffix('*') else {
+        return who(Who::Uri(format!("spiffe://{value}")));
+    };
+    let parts: Vec<&str> = start.split('/').collect();
+    match parts[..] {
+        [domain, "ns", namespace, ""] | [domain, "ns", namespace, "sa", ""] => Formula::all([
+            who(Who::TrustDomain(domain.to_owned())),
+            who(Who::Namespace(Name::from(namespace))),
+        ]),
+        _ => who(Who::Like(Pattern::prefix(format!("spiffe://{start}")))),
     }
 }
 

@@ -172,7 +172,7 @@ impl Writer<'_> {
 
     fn value(&mut self, attribute: Attribute, value: &str) -> Option<Formula> {
         Some(match attribute {
-            Attribute::Principal => self.ask.ask(Question::Who(principal(value))),
+            Attribute::Principal => principal(value, self.ask),
             Attribute::Namespace => self.ask.ask(Question::Who(namespace(value))),
             Attribute::Account => {
                 let (namespace, account) = value.split_once('/').unwrap_or((self.namespace, value));

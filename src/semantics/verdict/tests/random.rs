@@ -216,7 +216,7 @@ const PORTS: &[Port] = &[
 ];
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
     #[test]
     fn verdicts_are_those_of_a_literal_reading(lines in policies(), calls in proptest::collection::vec(any_call(), 40)) {
