@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::lexicon::{Lexicon, Literal};
+use super::lexicon::{Lexicon, Literal, Open};
 use super::paths::{self, Paths};
 use super::{Comparison, Difference, How, Limits, Side};
 use crate::semantics::language::Predicate;
@@ -25,8 +25,9 @@ pub(super) struct Exploration<'e> {
     replies: Vec<Reply>,
     /// What is known of each atom on this branch.
     answers: Vec<Option<bool>>,
-    /// Atoms of the path that were asked on this branch.
+    /// Atoms of the path that were asked on this branch, and for which entries.
     path_atoms: Vec<usize>,
+    path_entries: [Vec<usize>; 2],
     /// Atoms whose answers are assumed on this branch.
     assumed: Vec<usize>,
     request: Request,
@@ -71,6 +72,7 @@ impl<'e> Exploration<'e> {
             conclusions,
             replies,
             path_atoms: Vec::new(),
+            path_entries: [Vec::new(), Vec::new()],
             assumed: Vec::new(),
             request: Request::default(),
             comparison: Comparison {
@@ -158,14 +160,17 @@ impl<'e> Exploration<'e> {
             return;
         };
         let list = self.open_atoms(&live, &dimension);
-        let choices = self.lexicon.choices(&list, self.limits.bounds);
+        let open = [0, 1].map(|side| self.open_entries(side, &live[side], &list));
+        let choices = self.lexicon.choices(&list, &open, self.limits.bounds);
         if !choices.complete {
             self.why
-                .insert(format!("{dimension:?} has too many kinds of values"));
+                .insert(format!("the {dimension} has too many kinds of values"));
         }
         let is_path = dimension == Dimension::Path;
-        let outer = std::mem::take(&mut self.path_atoms);
-        self.path_atoms = if is_path { list.clone() } else { outer.clone() };
+        if is_path {
+            self.path_atoms.clone_from(&list);
+            self.path_entries.clone_from(&live);
+        }
         for choice in &choices.all {
             for (atom, answer) in list.iter().zip(&choice.answers) {
                 self.answers[*atom] = Some(*answer);
@@ -177,7 +182,9 @@ impl<'e> Exploration<'e> {
             self.assumed.truncate(assumed);
         }
         self.request.set(&dimension, None);
-        self.path_atoms = outer;
+        if is_path {
+            self.path_atoms.clear();
+        }
         for atom in list {
             self.answers[atom] = None;
         }
@@ -215,6 +222,26 @@ impl<'e> Exploration<'e> {
         atoms.into_iter().collect()
     }
 
+    /// What live entries are open about, in terms of a list of atoms.
+    fn open_entries(&self, side: usize, live: &[usize], list: &[usize]) -> Vec<Open> {
+        let entry = |entry: &usize| {
+            let mut open = Open {
+                own: Vec::new(),
+                others: false,
+            };
+            for literal in &self.entries[side][*entry] {
+                if self.answers[literal.atom].is_none() {
+                    match list.binary_search(&literal.atom) {
+                        Ok(position) => open.own.push((position, literal.negated)),
+                        Err(_) => open.others = true,
+                    }
+                }
+            }
+            open
+        };
+        live.iter().map(entry).collect()
+    }
+
     /// Compares what the two tables do at the end of a branch.
     fn leaf(&mut self, entries: [Option<usize>; 2]) {
         if self.comparison.classes >= self.limits.classes {
@@ -239,8 +266,7 @@ impl<'e> Exploration<'e> {
         if before.path == after.path {
             return;
         }
-        let decided = |atom: &&usize| !self.assumed.contains(atom);
-        let atoms: Vec<usize> = self.path_atoms.iter().filter(decided).copied().collect();
+        let atoms = self.path_atoms_before(entries);
         let predicates: Vec<&Predicate> = atoms
             .iter()
             .map(|atom| &self.lexicon.atoms[*atom].predicate)
@@ -258,6 +284,24 @@ impl<'e> Exploration<'e> {
             request.path = Some(path);
             self.differ(entries, request);
         }
+    }
+
+    /// The atoms of the path that led to these entries: what was said of others may not be so,
+    /// because they did not matter. Assumed ones are left out.
+    fn path_atoms_before(&self, entries: [Option<usize>; 2]) -> Vec<usize> {
+        let mut atoms = BTreeSet::new();
+        for (side, last) in entries.into_iter().enumerate() {
+            let before = |entry: &&usize| last.is_none_or(|last| **entry <= last);
+            for entry in self.path_entries[side].iter().filter(before) {
+                atoms.extend(
+                    self.entries[side][*entry]
+                        .iter()
+                        .map(|literal| literal.atom),
+                );
+            }
+        }
+        let asked = |atom: &usize| self.path_atoms.contains(atom) && !self.assumed.contains(atom);
+        atoms.into_iter().filter(asked).collect()
     }
 
     /// Keeps a difference; where it rests on an assumption it only becomes a reason to doubt.

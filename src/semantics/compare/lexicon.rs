@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use crate::semantics::language::{Bounds, Predicate, cells};
+use crate::semantics::language::{Bounds, Predicate, Truth, cells, cells_that_matter};
 use crate::semantics::routing::{Condition, Dimension, Table};
 
 /// A condition without its sign.
@@ -71,6 +71,31 @@ pub(super) struct Lexicon {
     known: HashMap<Vec<usize>, Rc<Choices>>,
 }
 
+/// The conditions that an entry is open about: those on one property, by their positions in a list
+/// of atoms, and whether there are others.
+pub(super) struct Open {
+    pub(super) own: Vec<(usize, bool)>,
+    pub(super) others: bool,
+}
+
+/// Which atoms of a list still matter, once some surely hold: those of the entries before the first
+/// that then acts, and its own.
+fn matter(sides: &[Vec<Open>; 2], sure: &Truth, atoms: usize) -> Truth {
+    let mut matter = Truth::none(atoms);
+    for entries in sides {
+        for entry in entries {
+            for (position, _) in &entry.own {
+                matter.insert(*position);
+            }
+            let acts = |(position, negated): &(usize, bool)| !negated && sure.get(*position);
+            if !entry.others && entry.own.iter().all(acts) {
+                break;
+            }
+        }
+    }
+    matter
+}
+
 impl Lexicon {
     /// The conditions of each entry of a table.
     pub(super) fn read(&mut self, table: &Table) -> Vec<Vec<Literal>> {
@@ -114,17 +139,30 @@ impl Lexicon {
         }
     }
 
-    /// The cells that atoms of one property make. The list is sorted.
-    pub(super) fn choices(&mut self, list: &[usize], bounds: Bounds) -> Rc<Choices> {
+    /// The cells that atoms of one property make, as far as they matter for the open entries. The
+    /// list is sorted.
+    pub(super) fn choices(
+        &mut self,
+        list: &[usize],
+        open: &[Vec<Open>; 2],
+        bounds: Bounds,
+    ) -> Rc<Choices> {
+        // Literal atoms make few cells, which are shared by branches. Others depend on the branch.
+        let plain = list
+            .iter()
+            .all(|atom| self.atoms[*atom].predicate.is_plain());
+        if !plain {
+            return Rc::new(self.split(list, Some(open), bounds));
+        }
         if let Some(known) = self.known.get(list) {
             return Rc::clone(known);
         }
-        let choices = Rc::new(self.split(list, bounds));
+        let choices = Rc::new(self.split(list, None, bounds));
         self.known.insert(list.to_vec(), Rc::clone(&choices));
         choices
     }
 
-    fn split(&self, list: &[usize], bounds: Bounds) -> Choices {
+    fn split(&self, list: &[usize], entries: Option<&[Vec<Open>; 2]>, bounds: Bounds) -> Choices {
         let Some(first) = list.first() else {
             return Choices {
                 all: Vec::new(),
@@ -163,7 +201,13 @@ impl Lexicon {
                 .iter()
                 .map(|position| &self.atoms[list[*position]].predicate)
                 .collect();
-            let found = cells(dimension.domain(), &predicates, bounds);
+            let found = match entries {
+                Some(entries) if decided.len() == list.len() => {
+                    let relevance = |sure: &Truth| matter(entries, sure, list.len());
+                    cells_that_matter(dimension.domain(), &predicates, bounds, &relevance)
+                }
+                _ => cells(dimension.domain(), &predicates, bounds),
+            };
             complete &= found.complete;
             for cell in found.found {
                 add(Some(cell.witness), &|position| {

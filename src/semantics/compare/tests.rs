@@ -33,6 +33,8 @@ fn uri() -> impl Strategy<Value = Value> {
         path().prop_map(|p| json!({"prefix": p})),
         path().prop_map(|p| json!({"regex": format!("{p}(/[^/]+)?")})),
         path().prop_map(|p| json!({"regex": format!("{p}.*")})),
+        path().prop_map(|p| json!({"regex": format!(".*{p}.*")})),
+        "[ab]".prop_map(|p| json!({"regex": format!(".*{p}")})),
     ]
 }
 

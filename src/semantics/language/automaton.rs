@@ -27,6 +27,8 @@ pub(super) struct Automaton {
     width: usize,
     next: Vec<u32>,
     accepts: Vec<bool>,
+    /// States after which every value is accepted, however it goes on.
+    always: Vec<bool>,
     start: u32,
 }
 
@@ -60,13 +62,8 @@ impl Automaton {
         let next = (0..=states as usize)
             .flat_map(|state| table.iter().map(move |column| column[state]))
             .collect();
-        Self {
-            classes,
-            width,
-            next,
-            accepts: (0..=states).map(|s| s != DEAD && accepts(s)).collect(),
-            start: 1,
-        }
+        let accepts = (0..=states).map(|s| s != DEAD && accepts(s)).collect();
+        Self::of(classes, width, next, accepts)
     }
 
     /// The automaton of an expression that must match from the first byte to the last.
@@ -133,13 +130,33 @@ impl Automaton {
                 next.push(number);
             }
         }
-        Ok(Self {
+        Ok(Self::of(classes, width, next, accepts))
+    }
+
+    fn of(classes: [u8; ASCII], width: usize, next: Vec<u32>, accepts: Vec<bool>) -> Self {
+        let mut automaton = Self {
             classes,
             width,
             next,
+            always: accepts.clone(),
             accepts,
             start: 1,
-        })
+        };
+        // What leads to a state that is not one is none itself. No value has a control byte.
+        let mut again = true;
+        while again {
+            again = false;
+            for state in 0..automaton.states() {
+                let number = u32::try_from(state).unwrap_or(DEAD);
+                if automaton.always[state]
+                    && (0x20..0x7f).any(|b| !automaton.always[automaton.step(number, b) as usize])
+                {
+                    automaton.always[state] = false;
+                    again = true;
+                }
+            }
+        }
+        automaton
     }
 
     /// Where one begins.
@@ -158,6 +175,11 @@ impl Automaton {
     /// Whether what led here is in the language.
     pub(super) fn accepts(&self, state: u32) -> bool {
         self.accepts[state as usize]
+    }
+
+    /// Whether whatever goes on from here is in the language.
+    pub(super) fn is_always(&self, state: u32) -> bool {
+        self.always[state as usize]
     }
 
     /// How many states there are, the dead one included.

@@ -31,6 +31,16 @@ impl Truth {
         self.0[predicate / 64] >> (predicate % 64) & 1 == 1
     }
 
+    /// Adds an answer that is yes.
+    pub fn insert(&mut self, predicate: usize) {
+        self.set(predicate);
+    }
+
+    /// Whether no answer is yes.
+    pub(super) fn is_none(&self) -> bool {
+        self.0.iter().all(|word| *word == 0)
+    }
+
     pub(super) fn set_all(&mut self, predicates: &[usize]) {
         for predicate in predicates {
             self.set(*predicate);
@@ -78,8 +88,32 @@ impl Default for Bounds {
     }
 }
 
+/// Says which predicates still matter, once some are known to hold however a value goes on. More of
+/// those never make more matter.
+pub type Relevance<'r> = dyn Fn(&Truth) -> Truth + 'r;
+
 /// Splits a domain by predicates, none of which may be undecided.
 pub fn cells(domain: Domain, predicates: &[&Predicate], bounds: Bounds) -> Cells {
+    split(domain, predicates, bounds, None)
+}
+
+/// Splits a domain by predicates as far as they matter. What does not matter for a cell may be said
+/// to be no there. Without it, expressions such as `.*a.*` would make a cell for each set of them.
+pub fn cells_that_matter(
+    domain: Domain,
+    predicates: &[&Predicate],
+    bounds: Bounds,
+    relevance: &Relevance<'_>,
+) -> Cells {
+    split(domain, predicates, bounds, Some(relevance))
+}
+
+fn split(
+    domain: Domain,
+    predicates: &[&Predicate],
+    bounds: Bounds,
+    relevance: Option<&Relevance<'_>>,
+) -> Cells {
     let mut into = Collector::new(bounds.cells);
     for seed in domain.seeds() {
         let answers = predicates
@@ -91,7 +125,13 @@ pub fn cells(domain: Domain, predicates: &[&Predicate], bounds: Bounds) -> Cells
         trie::split(domain.grammar(), predicates, &mut into);
         true
     } else {
-        product::split(domain.grammar(), predicates, bounds.states, &mut into)
+        product::split(
+            domain.grammar(),
+            predicates,
+            bounds.states,
+            relevance,
+            &mut into,
+        )
     };
     Cells {
         complete: complete && !into.full,

@@ -15,7 +15,7 @@ mod re2;
 mod replace;
 mod trie;
 
-pub use cells::{Bounds, Cell, Cells, Truth, cells};
+pub use cells::{Bounds, Cell, Cells, Relevance, Truth, cells, cells_that_matter};
 pub use domain::Domain;
 pub use pattern::{Pattern, Shape};
 pub use replace::Replacement;
@@ -93,7 +93,8 @@ impl Predicate {
         }
     }
 
-    fn is_plain(&self) -> bool {
+    /// Whether its text says it all, so that many of them make few cells.
+    pub fn is_plain(&self) -> bool {
         matches!(self.compiled, Compiled::Literal) && !self.pattern.ignores_case()
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::automaton::{Automaton, DEAD};
-use super::cells::{Collector, Truth};
+use super::cells::{Collector, Relevance, Truth};
 use super::domain::Grammar;
 use super::trie::Trie;
 use super::{Compiled, Predicate};
@@ -24,9 +24,11 @@ pub(super) fn split(
     grammar: &Grammar,
     predicates: &[&Predicate],
     most: usize,
+    relevance: Option<&Relevance<'_>>,
     into: &mut Collector,
 ) -> bool {
     let mut search = Search::new(grammar, predicates);
+    let mut matter: HashMap<Truth, Truth> = HashMap::new();
     let bytes = search.representatives();
     let mut at = 0;
     while at < search.order.len() {
@@ -37,9 +39,18 @@ pub(super) fn split(
             into.add(truth, || search.text(at));
         }
         for byte in &bytes {
-            let Some(next) = search.step(&state, *byte) else {
+            let Some(mut next) = search.step(&state, *byte) else {
                 continue;
             };
+            if let Some(relevance) = relevance {
+                let sure = search.sure(&next);
+                if !sure.is_none() {
+                    let matter = matter
+                        .entry(sure)
+                        .or_insert_with_key(|sure| relevance(sure));
+                    search.forget(&mut next, matter);
+                }
+            }
             if search.known.contains_key(&next) {
                 continue;
             }
@@ -68,7 +79,7 @@ struct Search<'s> {
 
 enum Automata<'s> {
     Shared(&'s Automaton),
-    Own(Automaton),
+    Own(Box<Automaton>),
 }
 
 impl Automata<'_> {
@@ -94,7 +105,7 @@ impl<'s> Search<'s> {
                 }
                 Compiled::Literal => {
                     if let Ok(automaton) = predicate.pattern().automaton() {
-                        automata.push((number, Automata::Own(automaton)));
+                        automata.push((number, Automata::Own(Box::new(automaton))));
                     }
                 }
                 // Not to be asked; it answers no.
@@ -183,6 +194,26 @@ impl<'s> Search<'s> {
             }
         }
         Some(next)
+    }
+
+    /// The predicates that hold however a value goes on.
+    fn sure(&self, state: &State) -> Truth {
+        let mut truth = self.passed[state[PASSED] as usize].1.clone();
+        for (position, (number, automaton)) in self.automata.iter().enumerate() {
+            if automaton.get().is_always(state[FIRST + position]) {
+                truth.set_all(&[*number]);
+            }
+        }
+        truth
+    }
+
+    /// Gives up the automata that do not matter any more.
+    fn forget(&self, state: &mut State, matter: &Truth) {
+        for (position, (number, _)) in self.automata.iter().enumerate() {
+            if !matter.get(*number) {
+                state[FIRST + position] = DEAD;
+            }
+        }
     }
 
     fn truth(&self, state: &State) -> Truth {

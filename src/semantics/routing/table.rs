@@ -84,6 +84,21 @@ impl Dimension {
     }
 }
 
+impl fmt::Display for Dimension {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path => f.write_str("path"),
+            Self::Method => f.write_str("method"),
+            Self::Authority => f.write_str("host"),
+            Self::Scheme => f.write_str("scheme"),
+            Self::Header(name) => write!(f, "header {name}"),
+            Self::Query(name) => write!(f, "query parameter {name}"),
+            Self::Claim(name) => write!(f, "claim {name}"),
+            Self::Target => f.write_str("path with query"),
+        }
+    }
+}
+
 /// A condition on one property.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Condition {
