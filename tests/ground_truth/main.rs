@@ -7,6 +7,7 @@ mod scene;
 
 mod actions;
 mod attachment;
+mod calls;
 mod evaluator;
 mod matches;
 mod order;

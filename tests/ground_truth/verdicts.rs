@@ -376,3 +376,20 @@ fn rule_that_decides_is_named() {
         .collect();
     assert_eq!(told, [(403, "ns[shop]-policy[p]-rule[0]"), (200, "")]);
 }
+
+#[test]
+fn custom_policy_whose_provider_is_not_defined_refuses_what_it_matches() {
+    let shop = Shop::with(&policy(
+        "{selector: {matchLabels: {app: a}}, action: CUSTOM, provider: {name: none}, rules: [{to: [{operation: {paths: ['/x']}}]}]}",
+    ));
+    assert_eq!(shop.sidecar(&[get("/x"), get("/")]), ["out", "in"]);
+}
+
+#[test]
+fn star_at_the_start_of_a_namespace_reaches_into_the_rest_of_the_identity() {
+    let shop = everywhere("action: ALLOW, rules: [{from: [{source: {namespaces: ['*a']}}]}]");
+    // What follows the namespace is `/sa/`, which ends with an a as well.
+    let requests = [get("/").from(FRIEND), get("/")];
+    assert_eq!(shop.sidecar(&requests), ["in", "out"]);
+    assert_eq!(shop.waypoint(&requests), ["in", "out"]);
+}

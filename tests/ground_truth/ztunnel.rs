@@ -371,3 +371,28 @@ spec: {selector: {matchLabels: {app: a}}, rules: [{}]}
 ";
     assert_eq!(obeys(yaml), ["istio-system/p"]);
 }
+
+#[test]
+fn port_excepted_from_the_meshs_strict_opens_all_ports_under_a_policy_of_the_namespace_that_says_nothing()
+ {
+    let mesh = peer_authentication("istio-system", "{mtls: {mode: STRICT}}");
+    let own = "
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {name: own, namespace: shop}
+spec: {selector: {matchLabels: {app: a}}, portLevelMtls: {9090: {mode: PERMISSIVE}}}
+---
+";
+    let silent = peer_authentication("shop", "{mtls: {mode: UNSET}}");
+    let converted = "shop/converted_peer_authentication_own";
+    for (yaml, arrives) in [
+        (format!("{mesh}{own}"), true),
+        (format!("{mesh}{silent}{own}"), false),
+    ] {
+        // The pod obeys the converted policy in place of the static one, also where there is none.
+        assert_eq!(obeys(&yaml), [converted]);
+        let ztunnel = receives(&format!("{WORKLOAD}{yaml}"), "");
+        let found = ztunnel.policy("shop", "converted_peer_authentication_own");
+        assert_eq!(found.is_some(), arrives, "{yaml}");
+    }
+}

@@ -374,7 +374,7 @@ impl<'m> Compiler<'_, 'm> {
                 let found = envoy::rule(rule, namespace, Action::Custom, chain, self.ask);
                 let Some(mut formula) = found else { continue };
                 if is_dry_run(&policy.metadata) {
-                    // What istiod makes of it differs between releases.
+                    // istiod's webhook refuses it; what got past that refuses or asks, by release.
                     let tried = self
                         .ask
                         .open("what a CUSTOM policy does that is only tried");
