@@ -139,6 +139,12 @@ pub struct MeshConfig {
     pub root_namespace: Name,
     /// The trust domain of identities.
     pub trust_domain: String,
+    /// Trust domains that mean the same.
+    pub trust_domain_aliases: Vec<String>,
+    /// Trust domains that are accepted besides, with authorities of their own.
+    pub other_trust_domains: Vec<String>,
+    /// The external authorizers that are defined, by name.
+    pub authorizers: BTreeMap<String, Authorizer>,
     /// Whether networks are configured (`meshNetworks`).
     pub has_networks: bool,
     /// Whether traffic to unknown destinations is refused for the whole mesh.
@@ -148,13 +154,56 @@ pub struct MeshConfig {
     pub(super) unreadable: Option<String>,
 }
 
+impl MeshConfig {
+    /// Whether what it says is known: it was found, and could be read.
+    pub fn is_known(&self) -> bool {
+        self.object.is_some() && self.unreadable.is_none()
+    }
+}
+
+/// What an external authorizer speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Authorizer {
+    /// HTTP: it is asked about requests only.
+    Http,
+    /// gRPC: it is asked about connections too.
+    Grpc,
+}
+
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
 struct MeshConfigText {
     root_namespace: Option<String>,
     trust_domain: Option<String>,
+    trust_domain_aliases: Option<Vec<String>>,
+    ca_certificates: Option<Vec<CaCertificate>>,
+    extension_providers: Option<Vec<ExtensionProvider>>,
     outbound_traffic_policy: Option<Mode>,
     default_config: Option<ProxyDefaults>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct CaCertificate {
+    trust_domains: Option<Vec<String>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct ExtensionProvider {
+    name: String,
+    envoy_ext_authz_http: Option<serde::de::IgnoredAny>,
+    envoy_ext_authz_grpc: Option<serde::de::IgnoredAny>,
+}
+
+impl ExtensionProvider {
+    fn authorizer(self) -> Option<(String, Authorizer)> {
+        match (self.envoy_ext_authz_http, self.envoy_ext_authz_grpc) {
+            (_, Some(_)) => Some((self.name, Authorizer::Grpc)),
+            (Some(_), None) => Some((self.name, Authorizer::Http)),
+            (None, None) => None,
+        }
+    }
 }
 
 #[derive(Deserialize, Default)]
@@ -331,6 +380,9 @@ fn mesh_config(inventory: &Inventory, planes: &[ControlPlane]) -> MeshConfig {
         }),
         root_namespace: Name::from(system),
         trust_domain: "cluster.local".to_owned(),
+        trust_domain_aliases: Vec::new(),
+        other_trust_domains: Vec::new(),
+        authorizers: BTreeMap::new(),
         has_networks: false,
         registry_only: false,
         unreadable: None,
@@ -352,6 +404,13 @@ fn mesh_config(inventory: &Inventory, planes: &[ControlPlane]) -> MeshConfig {
             if let Some(domain) = text.trust_domain.filter(|domain| !domain.is_empty()) {
                 config.trust_domain = domain;
             }
+            config.trust_domain_aliases = text.trust_domain_aliases.unwrap_or_default();
+            let authorities = text.ca_certificates.into_iter().flatten();
+            let others = authorities.filter_map(|authority| authority.trust_domains);
+            config.other_trust_domains = others.flatten().collect();
+            let providers = text.extension_providers.into_iter().flatten();
+            let authorizers = providers.filter_map(ExtensionProvider::authorizer);
+            config.authorizers = authorizers.collect();
             config.registry_only = text
                 .outbound_traffic_policy
                 .is_some_and(|policy| policy.mode == "REGISTRY_ONLY");

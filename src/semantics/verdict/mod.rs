@@ -32,7 +32,7 @@ mod ztunnel;
 
 pub use call::{Call, Payload, Port, Protocol, Request, Token};
 pub use compare::{Bounds, Comparison, Difference, compare};
-pub use policies::{Pod, Point, Policies, Provider, Settings, Target};
+pub use policies::{Pod, Point, Policies, Settings, Target};
 pub use verdict::{Cause, Judge, Reason, RuleName, Verdict};
 pub use way::{Carrier, Hop, Situation, judge};
 

@@ -11,6 +11,8 @@ use crate::kinds::authorization::{
 };
 use crate::kinds::selector::contains;
 use crate::kinds::{Kind, Labels, Meta, Name, Resource};
+use crate::mesh::Mesh;
+use crate::mesh::installation::{Authorizer, MeshConfig};
 use crate::mesh::waypoints::WAYPOINT_CLASS;
 use crate::mesh::workloads::GATEWAY_NAME_LABEL;
 
@@ -26,18 +28,9 @@ pub struct Settings {
     /// Trust domains whose callers sidecars and waypoints accept besides (`caCertificates`).
     pub other_trust_domains: Vec<String>,
     /// The external authorizers that are defined; `None` when that is not known.
-    pub providers: Option<BTreeMap<String, Provider>>,
+    pub providers: Option<BTreeMap<String, Authorizer>>,
     /// Whether one workload may ask several (`PILOT_ENABLE_MULTIPLE_CUSTOM_AUTHZ_PROVIDERS`).
     pub several_providers: bool,
-}
-
-/// What an external authorizer speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Provider {
-    /// HTTP: it is asked about requests only.
-    Http,
-    /// gRPC: it is asked about connections too.
-    Grpc,
 }
 
 impl Default for Settings {
@@ -48,6 +41,20 @@ impl Default for Settings {
             trust_domain_aliases: Vec::new(),
             other_trust_domains: Vec::new(),
             providers: None,
+            several_providers: false,
+        }
+    }
+}
+
+impl Settings {
+    /// What the configuration of a mesh says. Flags of istiod are at their defaults.
+    pub fn of(config: &MeshConfig) -> Self {
+        Self {
+            root_namespace: config.root_namespace.clone(),
+            trust_domain: config.trust_domain.clone(),
+            trust_domain_aliases: config.trust_domain_aliases.clone(),
+            other_trust_domains: config.other_trust_domains.clone(),
+            providers: config.is_known().then(|| config.authorizers.clone()),
             several_providers: false,
         }
     }
@@ -159,6 +166,16 @@ impl<'m> Policies<'m> {
             tokens: Index::new(tokens),
             peers: by_namespace,
         }
+    }
+
+    /// The policies of a mesh.
+    pub fn of(settings: &'m Settings, mesh: &'m Mesh) -> Self {
+        Self::new(
+            settings,
+            mesh.all::<AuthorizationPolicy>().iter().map(|o| &o.value),
+            mesh.all::<RequestAuthentication>().iter().map(|o| &o.value),
+            mesh.all::<PeerAuthentication>().iter().map(|o| &o.value),
+        )
     }
 
     /// The AuthorizationPolicies that a point has, by namespace and name. To ztunnel those are sent

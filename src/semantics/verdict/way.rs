@@ -11,7 +11,7 @@ use super::call::{Call, Payload, Port, Protocol};
 use super::envoy::{self, Chain};
 use super::formula::Formula;
 use super::peer::{self, Takes};
-use super::policies::{Point, Policies, Provider};
+use super::policies::{Point, Policies};
 use super::program::{Program, Stage};
 use super::question::{Question, Questions, Who};
 use super::token::{Verified, Visible};
@@ -19,6 +19,7 @@ use super::verdict::{Cause, Judge, RuleName, Verdict};
 use super::ztunnel::{self, Connection};
 use crate::kinds::Resource;
 use crate::kinds::authorization::{Action, AuthorizationPolicy};
+use crate::mesh::installation::Authorizer;
 use crate::semantics::authorization::is_dry_run;
 use crate::semantics::identity::Identity;
 
@@ -399,8 +400,8 @@ impl<'m> Compiler<'_, 'm> {
             let mut formula = Formula::any(rules.into_iter().map(|(formula, _)| formula));
             if !chain.http {
                 formula = match defined.flatten() {
-                    Some(Provider::Http) => Formula::False,
-                    Some(Provider::Grpc) => formula,
+                    Some(Authorizer::Http) => Formula::False,
+                    Some(Authorizer::Grpc) => formula,
                     None => {
                         let what = format!("whether {provider} is asked about bytes");
                         Formula::all([self.ask.open(what), formula])

@@ -15,7 +15,7 @@ pub(super) struct Mesh {
 
 /// That many meshes.
 pub(super) fn meshes(count: usize, calls: usize) -> impl Iterator<Item = Mesh> {
-    let mut dice = Dice(0x5eed_0f_ca11);
+    let mut dice = Dice(0x5eed_0fca_1101);
     (0..count).map(move |_| {
         let mut objects: Vec<Value> = (0..dice.below(4))
             .map(|number| dice.policy(number))

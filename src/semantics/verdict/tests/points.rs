@@ -1,7 +1,10 @@
 //! Which policies a point has, and ways over several points.
 
 use super::*;
+use crate::inventory::{Input, InventoryBuilder};
 use crate::kinds::{Kind, Resource};
+use crate::mesh::Mesh;
+use crate::mesh::installation::Authorizer;
 
 fn names(policies: &Policies<'_>, point: &Point<'_>) -> String {
     let found = policies.authorization_at(point);
@@ -132,4 +135,56 @@ fn a_token_that_was_verified_is_taken_out() {
     let none = none.policies();
     let situation = behind(Point::Sidecar(world.pod()), &policies, &none);
     verdicts(&situation, "web/x token=i sub=u => +\n web/x bad=i => -");
+}
+
+#[test]
+fn a_mesh_says_what_there_is() {
+    let mesh = "
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: istio, namespace: istio-system}
+data:
+  mesh: |
+    rootNamespace: policies
+    trustDomain: acme
+    trustDomainAliases: [old]
+    caCertificates: [{pem: x, trustDomains: [other]}, {pem: y}]
+    extensionProviders:
+    - {name: web, envoyExtAuthzHttp: {service: a.b, port: 80}}
+    - {name: grpc, envoyExtAuthzGrpc: {service: a.b, port: 80}}
+    - {name: traces, zipkin: {service: a.b, port: 80}}
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: everywhere, namespace: policies}
+spec: {}
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: nowhere, namespace: istio-system}
+spec: {}
+";
+    let mut builder = InventoryBuilder::new(Input::Manifests, "default");
+    builder.file("mesh.yaml", mesh.to_owned());
+    let mesh = Mesh::new(builder.finish());
+    let settings = Settings::of(&mesh.installation().config);
+    let expected = Settings {
+        root_namespace: Name::from("policies"),
+        trust_domain: "acme".to_owned(),
+        trust_domain_aliases: vec!["old".to_owned()],
+        other_trust_domains: vec!["other".to_owned()],
+        providers: Some(BTreeMap::from([
+            ("grpc".to_owned(), Authorizer::Grpc),
+            ("web".to_owned(), Authorizer::Http),
+        ])),
+        several_providers: false,
+    };
+    assert_eq!(settings, expected);
+    let policies = Policies::of(&settings, &mesh);
+    let nothing = Labels::default();
+    let pod = Pod {
+        namespace: "shop",
+        labels: &nothing,
+    };
+    assert_eq!(names(&policies, &Point::Sidecar(pod)), "everywhere");
 }

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
+use crate::mesh::installation::Authorizer;
 use crate::semantics::compare::How;
 
 const WHO: &[&str] = &[
@@ -197,7 +198,7 @@ fn policies() -> impl Strategy<Value = Vec<String>> {
 
 fn world(lines: &[String]) -> World {
     let mut world = World::of(&lines.join("\n"));
-    world.settings.providers = Some(BTreeMap::from([("ext".to_owned(), Provider::Grpc)]));
+    world.settings.providers = Some(BTreeMap::from([("ext".to_owned(), Authorizer::Grpc)]));
     world
 }
 

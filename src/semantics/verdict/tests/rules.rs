@@ -1,6 +1,7 @@
 //! What rules match, at the sidecar and at ztunnel.
 
 use super::*;
+use crate::mesh::installation::Authorizer;
 
 #[test]
 fn the_actions_go_in_order() {
@@ -351,9 +352,9 @@ fn who_is_asked() {
     );
     world.authorization.pop();
     both(&world, "web/x tcp bytes => ?, +");
-    world.settings.providers = Some(BTreeMap::from([("ext".to_owned(), Provider::Http)]));
+    world.settings.providers = Some(BTreeMap::from([("ext".to_owned(), Authorizer::Http)]));
     both(&world, "web/x tcp bytes => +, +");
-    world.settings.providers = Some(BTreeMap::from([("ext".to_owned(), Provider::Grpc)]));
+    world.settings.providers = Some(BTreeMap::from([("ext".to_owned(), Authorizer::Grpc)]));
     both(&world, "web/x tcp bytes => asks ext, +");
     world.settings.providers = Some(BTreeMap::new());
     both(&world, "web/x /admin => -, +\n web/x / => +, +");
