@@ -10,6 +10,7 @@ use harness::oracle::{Manifests, Oracle, Proxy, Request as Asked};
 use kubectl_ambient::kinds::Labels;
 use kubectl_ambient::kinds::complete::{HttpRoute, VirtualService};
 use kubectl_ambient::semantics::compare::{Limits, Side, witnesses};
+use kubectl_ambient::semantics::language::Domain;
 use kubectl_ambient::semantics::routing::{
     ByName, Defaults, Host, Request, Routes, Table, Viewpoint,
 };
@@ -171,4 +172,56 @@ fn asked(request: &Request) -> Asked {
         asked = asked.header(name, value);
     }
     asked
+}
+
+/// The paths that the program takes for possible are those that Envoy leaves as they are before it looks for a route.
+#[test]
+fn possible_paths_are_those_that_envoy_does_not_change() {
+    let manifests = Manifests::new(generate::SHOP)
+        .proxy(Proxy::sidecar("client", "shop").label("app", "client"))
+        .proxy(Proxy::waypoint("waypoint", "shop"));
+    let translation = match Oracle::shared().translate(&manifests) {
+        Ok(translation) => translation,
+        Err(error) => panic!("{error}"),
+    };
+    let proxy = |name: &str| translation.proxy(name).expect("it was asked for");
+    // A question mark begins the query, which is no part of the path.
+    let single = (0x21..0x7f_u8).filter(|byte| *byte != b'?');
+    let encoded = (0..=255_u8).map(|byte| format!("/a%{byte:02X}b"));
+    let others = [
+        "/",
+        "//a",
+        "/a/../b",
+        "/a/.",
+        "/.a/..b/...",
+        "/a%",
+        "/a%zz",
+        "/a%2eb",
+        "/%2e%2e/x",
+    ];
+    let paths: Vec<String> = single
+        .map(|byte| format!("/a{}b", char::from(byte)))
+        .chain(encoded)
+        .chain(others.map(String::from))
+        .collect();
+    let asked: Vec<Asked> = paths
+        .iter()
+        .map(|path| Asked::get(path).authority("a.shop"))
+        .collect();
+    for chain in [
+        proxy("client").outbound(80),
+        proxy("waypoint").service("a.shop.svc.cluster.local", 80),
+    ] {
+        let outcomes = match Oracle::shared().route(chain.expect("it has routes"), &asked) {
+            Ok(outcomes) => outcomes,
+            Err(error) => panic!("{error}"),
+        };
+        for (path, outcome) in paths.iter().zip(outcomes) {
+            let unchanged = outcome
+                .arrivals
+                .first()
+                .is_some_and(|arrival| arrival.path == *path);
+            assert_eq!(Domain::Path.contains(path), unchanged, "{path}");
+        }
+    }
 }

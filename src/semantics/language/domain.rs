@@ -188,7 +188,8 @@ fn identity() -> Automaton {
     )
 }
 
-/// A path from its first slash, without the segments `.` and `..` and without encoded letters.
+/// A path from its first slash, without the segments `.` and `..`, without encoded letters, and
+/// without the bytes that Envoy encodes (seen in the real one, alike in sidecars and waypoints).
 fn path() -> Automaton {
     const START: u32 = 1;
     const SEGMENT: u32 = 2; // after a slash
@@ -201,9 +202,10 @@ fn path() -> Automaton {
     const HEX_4_6: u32 = 9;
     const HEX_5: u32 = 10;
     const HEX_7: u32 = 11;
-    const HEX_OTHER: u32 = 12;
+    const HEX_0: u32 = 12;
+    const HEX_OTHER: u32 = 13;
     Automaton::from_fn(
-        12,
+        13,
         |s| s == SEGMENT || s == BODY,
         |s, b| {
             if s == START {
@@ -211,6 +213,7 @@ fn path() -> Automaton {
             }
             if s == PERCENT {
                 return match b {
+                    b'0' => HEX_0,
                     b'2' => HEX_2,
                     b'3' => HEX_3,
                     b'4' | b'6' => HEX_4_6,
@@ -222,9 +225,10 @@ fn path() -> Automaton {
             }
             if s > PERCENT {
                 let digit = char::from(b).to_digit(16);
-                // Letters, digits, `-`, `.`, `_` and `~` are decoded before routes are looked at.
+                // Letters, digits, `-`, `.`, `_` and `~` are decoded before routes are looked at, and
+                // `%00` is refused.
                 let needless = match (s, digit) {
-                    (_, None) => true,
+                    (_, None) | (HEX_0, Some(0)) => true,
                     (HEX_2, Some(d)) => d == 0xd || d == 0xe,
                     (HEX_3, Some(d)) => d <= 9,
                     (HEX_4_6, Some(d)) => d >= 1,
@@ -240,7 +244,7 @@ fn path() -> Automaton {
                 b'.' if s == SEGMENT => DOT,
                 b'.' if s == DOT => DOTS,
                 b'%' => PERCENT,
-                b'?' | b'#' | b'\\' => DEAD,
+                b'?' | b'#' | b'\\' | b'"' | b'<' | b'>' | b'^' | b'`' | b'{' | b'|' | b'}' => DEAD,
                 0x21..0x7f => BODY,
                 _ => DEAD,
             }
@@ -280,6 +284,12 @@ mod tests {
             (Domain::Path, "/a?b", false),
             (Domain::Path, "/a b", false),
             (Domain::Path, "/é", false),
+            (Domain::Path, "/<a>", false),
+            (Domain::Path, "/{a}", false),
+            (Domain::Path, "/%3Ca%3E", true),
+            (Domain::Path, "/%00", false),
+            (Domain::Path, "/%0a", true),
+            (Domain::Path, "/a;b=c,d!$&'()*+:@[]", true),
             (Domain::HeaderValue, "", true),
             (Domain::HeaderValue, "a b", true),
             (Domain::HeaderValue, " a", false),

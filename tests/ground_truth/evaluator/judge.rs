@@ -110,8 +110,12 @@ fn copies(mirrors: &[(Reach, u32)], route: &Route) -> Result<(), String> {
         .iter()
         .map(|mirror| {
             let to = &mirror.destination;
+            let subset = match to.subset.as_str() {
+                "" => String::new(),
+                subset => format!(" subset {subset}"),
+            };
             (
-                format!("{}:{}", to.host, to.port),
+                format!("{}:{}{subset}", to.host, to.port),
                 millionths(&mirror.fraction),
             )
         })
