@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::call::Token;
 use super::formula::Id;
 use super::network::Network;
-use super::question::{Field, Question, Questions, Test, Who};
+use super::question::{Field, Question, Questions, Test, Who, uri};
 use crate::kinds::Name;
 use crate::semantics::identity::Identity;
 use crate::semantics::language::{self, Bounds, Domain, Pattern, Predicate};
@@ -68,18 +68,30 @@ pub(super) struct Cells {
     pub(super) complete: bool,
 }
 
-/// The trust domains of callers, the mesh's own first.
-pub(super) type TrustDomains = Vec<String>;
+/// Who may call.
+#[derive(Debug)]
+pub(super) struct Callers {
+    /// Of which trust domains, the mesh's own first.
+    pub(super) trust_domains: Vec<String>,
+    /// But not these.
+    pub(super) without: Vec<Identity>,
+}
+
+impl Callers {
+    fn hold(&self, identity: &Identity) -> bool {
+        self.trust_domains.contains(&identity.trust_domain) && !self.without.contains(identity)
+    }
+}
 
 /// The cells of a feature by the questions that are asked about it.
 pub(super) fn cells(
     feature: &Feature,
     ids: &[Id],
     questions: &Questions,
-    trust_domains: &TrustDomains,
+    callers: &Callers,
 ) -> Cells {
     match feature {
-        Feature::Who => who(ids, questions, trust_domains),
+        Feature::Who => who(ids, questions, callers),
         Feature::SourceIp | Feature::RemoteIp => addresses(ids, questions),
         Feature::Token => tokens(ids, questions),
         Feature::Text(field) => texts(field, ids, questions),
@@ -118,7 +130,7 @@ impl Collector {
     }
 }
 
-fn who(ids: &[Id], questions: &Questions, trust_domains: &TrustDomains) -> Cells {
+fn who(ids: &[Id], questions: &Questions, callers: &Callers) -> Cells {
     let asked: Vec<(Id, &Who)> = ids
         .iter()
         .filter_map(|id| match questions.get(*id) {
@@ -159,27 +171,27 @@ fn who(ids: &[Id], questions: &Questions, trust_domains: &TrustDomains) -> Cells
     named.extend(namespaces.into_iter().map(|ns| (ns, somebody.clone())));
     let mut list: Vec<(Name, Name)> = named.into_iter().collect();
     list.push((elsewhere, somebody));
-    for trust_domain in trust_domains {
+    for trust_domain in &callers.trust_domains {
         for (namespace, service_account) in &list {
-            add(Some(Identity {
+            let identity = Identity {
                 trust_domain: trust_domain.clone(),
                 namespace: namespace.clone(),
                 service_account: service_account.clone(),
-            }));
+            };
+            if callers.hold(&identity) {
+                add(Some(identity));
+            }
         }
     }
     add(None);
 
     let mut complete = true;
     if asked.iter().any(|(_, who)| matches!(who, Who::Like(_))) {
-        let found = identities_alike(&asked, trust_domains);
+        let found = identities_alike(&asked, callers);
         complete = found.complete;
         for cell in found.found {
-            let identity = parse(&cell.witness);
-            if identity
-                .as_ref()
-                .is_some_and(|i| trust_domains.contains(&i.trust_domain))
-            {
+            let identity = parse(&cell.witness).filter(|identity| callers.hold(identity));
+            if identity.is_some() {
                 add(identity);
             }
         }
@@ -188,7 +200,7 @@ fn who(ids: &[Id], questions: &Questions, trust_domains: &TrustDomains) -> Cells
 }
 
 /// One identity of each kind that patterns tell apart.
-fn identities_alike(asked: &[(Id, &Who)], trust_domains: &TrustDomains) -> language::Cells {
+fn identities_alike(asked: &[(Id, &Who)], callers: &Callers) -> language::Cells {
     let quote = regex_syntax::escape;
     let of_domain = |domain: &str| Pattern::prefix(format!("spiffe://{domain}/"));
     let patterns = asked.iter().filter_map(|(_, who)| {
@@ -207,8 +219,14 @@ fn identities_alike(asked: &[(Id, &Who)], trust_domains: &TrustDomains) -> langu
             Who::Like(pattern) => pattern.clone(),
         })
     });
-    let own = trust_domains.iter().map(|domain| of_domain(domain));
-    let predicates: Vec<Predicate> = patterns.chain(own).map(Predicate::new).collect();
+    let own = callers.trust_domains.iter().map(|domain| of_domain(domain));
+    // Kinds of their own, so that nobody else is left out with them.
+    let others = callers
+        .without
+        .iter()
+        .map(|other| Pattern::exact(uri(other)));
+    let predicates = patterns.chain(own).chain(others).map(Predicate::new);
+    let predicates: Vec<Predicate> = predicates.collect();
     let predicates: Vec<&Predicate> = predicates.iter().collect();
     language::cells(Domain::Identity, &predicates, Bounds::default())
 }

@@ -6,16 +6,18 @@
 //! rules that can still decide, not the product of all values.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fmt;
 use std::rc::Rc;
 
 use super::call::{Call, Payload, Port, Protocol, Request};
-use super::cells::{self, Cells, Feature, TrustDomains, Value};
+use super::cells::{self, Callers, Cells, Feature, Value};
 use super::formula::Id;
 use super::program::{Program, unknown};
 use super::question::{Field, Questions};
 use super::verdict::Verdict;
 use super::way::{Situation, Way};
 use crate::semantics::compare::How;
+use crate::semantics::identity::Identity;
 
 /// How far to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,17 +65,54 @@ pub struct Difference {
     pub supposing: BTreeMap<String, bool>,
 }
 
-/// Compares what comes of calls to these ports.
+impl Difference {
+    /// Whether something is let through, or may be, that was refused or asked about.
+    pub fn opens(&self) -> bool {
+        match (&self.before, &self.after) {
+            (Verdict::Allowed(_), _) => false,
+            (Verdict::Asks(before, _), Verdict::Asks(after, _)) => !before.is_subset(after),
+            (_, after) => !matches!(after, Verdict::Denied(_)),
+        }
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            call,
+            before,
+            after,
+            supposing,
+        } = self;
+        write!(f, "{call}: before {before}; after {after}")?;
+        for (what, is) in supposing {
+            let is = if *is { "yes" } else { "no" };
+            write!(f, "; supposing {what}: {is}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Which calls are compared.
+#[derive(Debug, Clone, Copy)]
+pub struct Scope<'c> {
+    /// To these ports.
+    pub ports: &'c [Port],
+    /// By anyone but these: waypoints, whose service accounts nobody else has.
+    pub not_by: &'c [Identity],
+}
+
+/// Compares what comes of calls.
 pub fn compare(
     before: &Situation<'_>,
     after: &Situation<'_>,
-    ports: &[Port],
+    scope: Scope<'_>,
     bounds: Bounds,
 ) -> Comparison {
     let mut questions = Questions::default();
     let mut sampled = BTreeSet::new();
     let mut pairs = Vec::new();
-    for port in ports {
+    for port in scope.ports {
         for http in payloads(port.protocol) {
             for known in [true, false] {
                 let way = |situation, questions: &mut Questions| {
@@ -106,7 +145,11 @@ pub fn compare(
             }
         }
     }
-    let mut search = Search::new(&questions, trust_domains(before, after), bounds, sampled);
+    let callers = cells::Callers {
+        trust_domains: trust_domains(before, after),
+        without: scope.not_by.to_vec(),
+    };
+    let mut search = Search::new(&questions, callers, bounds, sampled);
     for (context, one, two) in &pairs {
         search.context = *context;
         search.visited.clear();
@@ -125,7 +168,7 @@ fn payloads(protocol: Protocol) -> &'static [bool] {
 }
 
 /// The trust domains of which callers may be.
-fn trust_domains(before: &Situation<'_>, after: &Situation<'_>) -> TrustDomains {
+fn trust_domains(before: &Situation<'_>, after: &Situation<'_>) -> Vec<String> {
     let mut all = Vec::new();
     for hop in before.meshed.iter().chain(&after.meshed) {
         let settings = hop.policies.settings;
@@ -149,7 +192,7 @@ struct Context {
 
 struct Search<'s> {
     questions: &'s Questions,
-    trust_domains: TrustDomains,
+    callers: Callers,
     bounds: Bounds,
     asked: BTreeMap<Feature, Vec<Id>>,
     cells: HashMap<Feature, Rc<Cells>>,
@@ -167,7 +210,7 @@ struct Search<'s> {
 impl<'s> Search<'s> {
     fn new(
         questions: &'s Questions,
-        trust_domains: TrustDomains,
+        callers: Callers,
         bounds: Bounds,
         sampled: BTreeSet<String>,
     ) -> Self {
@@ -178,7 +221,7 @@ impl<'s> Search<'s> {
         }
         Self {
             questions,
-            trust_domains,
+            callers,
             bounds,
             asked,
             cells: HashMap::new(),
@@ -251,12 +294,7 @@ impl<'s> Search<'s> {
             return Rc::clone(known);
         }
         let ids = self.asked.get(feature).map_or(&[][..], Vec::as_slice);
-        let cells = Rc::new(cells::cells(
-            feature,
-            ids,
-            self.questions,
-            &self.trust_domains,
-        ));
+        let cells = Rc::new(cells::cells(feature, ids, self.questions, &self.callers));
         self.cells.insert(feature.clone(), Rc::clone(&cells));
         cells
     }

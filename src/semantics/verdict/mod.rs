@@ -21,6 +21,7 @@ mod peer;
 mod policies;
 mod program;
 mod question;
+mod reach;
 mod token;
 #[expect(
     clippy::module_inception,
@@ -31,8 +32,9 @@ mod way;
 mod ztunnel;
 
 pub use call::{Call, Payload, Port, Protocol, Request, Token};
-pub use compare::{Bounds, Comparison, Difference, compare};
+pub use compare::{Bounds, Comparison, Difference, Scope, compare};
 pub use policies::{Pod, Point, Policies, Settings, Target};
+pub use reach::{Callee, Through};
 pub use verdict::{Cause, Judge, Reason, RuleName, Verdict};
 pub use way::{Carrier, Hop, Situation, judge};
 

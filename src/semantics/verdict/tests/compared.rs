@@ -4,7 +4,7 @@ use super::*;
 use crate::semantics::compare::How;
 
 fn differences(before: &Situation<'_>, after: &Situation<'_>) -> Vec<String> {
-    let found = compare(before, after, &[PORT], Bounds::default());
+    let found = compare(before, after, ANYONE, Bounds::default());
     assert_eq!(found.how, How::Complete);
     assert_eq!(found.undecided, []);
     assert_eq!(found.differing, found.differences.len());
@@ -106,14 +106,14 @@ fn what_no_call_says_is_supposed() {
     );
     let policies = one.policies();
     let sidecar = direct(Point::Sidecar(one.pod()), &policies);
-    let same = compare(&sidecar, &sidecar, &[PORT], Bounds::default());
+    let same = compare(&sidecar, &sidecar, ANYONE, Bounds::default());
     assert_eq!((same.differing, same.undecided.len()), (0, 0));
     let none = World::of("");
     let nothing = none.policies();
     let found = compare(
         &sidecar,
         &direct(Point::Sidecar(none.pod()), &nothing),
-        &[PORT],
+        ANYONE,
         Bounds::default(),
     );
     assert_eq!(found.differing, 0);
@@ -137,7 +137,7 @@ fn tokens_that_are_verified_in_two_ways_are_not_all_tried() {
     let (p, q) = (one.policies(), two.policies());
     let before = direct(Point::Sidecar(one.pod()), &p);
     let after = direct(Point::Sidecar(two.pod()), &q);
-    let found = compare(&before, &after, &[PORT], Bounds::default());
+    let found = compare(&before, &after, ANYONE, Bounds::default());
     let why = vec!["tokens of i are verified in more than one way".to_owned()];
     assert_eq!(found.how, How::Sampled { why });
 }
@@ -163,10 +163,10 @@ fn many_rules_are_compared() {
     let (p, q) = (one.policies(), two.policies());
     let before = direct(Point::Sidecar(one.pod()), &p);
     let after = direct(Point::Sidecar(two.pod()), &q);
-    let found = compare(&before, &after, &[PORT], Bounds::default());
+    let found = compare(&before, &after, ANYONE, Bounds::default());
     assert_eq!(found.how, How::Complete);
     assert_eq!(found.differing, 1);
     assert!(found.classes < 3_000, "{}", found.classes);
-    let same = compare(&before, &before, &[PORT], Bounds::default());
+    let same = compare(&before, &before, ANYONE, Bounds::default());
     assert_eq!(same.classes, 2);
 }

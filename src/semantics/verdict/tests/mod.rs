@@ -1,6 +1,7 @@
 //! Facts about verdicts, in tables; and random policies against a literal reading of them.
 
 mod compared;
+mod hand_over;
 mod literal;
 mod mtls;
 mod points;
@@ -135,6 +136,12 @@ pub(super) const PORT: Port = Port {
     service: Some(80),
     pod: 8080,
     protocol: Protocol::Http,
+};
+
+/// Calls to [`PORT`] by anyone.
+pub(super) const ANYONE: Scope<'static> = Scope {
+    ports: &[PORT],
+    not_by: &[],
 };
 
 /// A call from words: `web/cart` or `-` for who, then a method, a path, `host=`, `ip=`, `for=`,

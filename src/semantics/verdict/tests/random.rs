@@ -251,7 +251,7 @@ proptest! {
         let before = direct(Point::Sidecar(one.pod()), &p);
         for point in [Point::Sidecar(two.pod()), Point::Ztunnel(two.pod())] {
             let after = direct(point, &q);
-            let found = compare(&before, &after, PORTS, Bounds::default());
+            let found = compare(&before, &after, Scope { ports: PORTS, not_by: &[] }, Bounds::default());
             prop_assert!(found.undecided.is_empty());
             for difference in &found.differences {
                 let [b, a] = [&before, &after].map(|s| judge(s, &difference.call));
