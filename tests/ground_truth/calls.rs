@@ -190,28 +190,55 @@ fn compare(mesh: &generate::Mesh, count: &mut Count) {
         ("of bytes at the waypoint", waypoint, Carrier::Hbone, BYTES),
     ];
     for (name, point, carrier, port) in envoys {
-        let Some(chain) = chain_of(&translation, &point, carrier, port) else {
-            // No chain takes such calls: the mode of the port.
-            continue;
-        };
-        let situation = one(point, &policies, carrier);
-        let calls: Vec<Call> = mesh.calls.iter().map(|call| to(call, port)).collect();
-        // Where there must be an identity, the chain alone does not say so.
-        let calls: Vec<Call> = match carrier {
-            Carrier::PlainText => calls.into_iter().filter(|c| c.identity.is_none()).collect(),
-            _ => calls.into_iter().filter(|c| c.identity.is_some()).collect(),
-        };
-        let at_waypoint = matches!(situation.meshed[0].point, Point::Waypoint { .. });
-        let asked: Vec<Asked> = calls.iter().map(|call| asked(call, at_waypoint)).collect();
-        let answers = match Oracle::shared().authorize(&chain, &asked) {
-            Ok(answers) => answers,
-            Err(error) => panic!("{name}: {error}\n{yaml}"),
-        };
-        for (call, answer) in calls.iter().zip(&answers) {
-            record(name, call, &situation, answer.allowed, &yaml, count);
+        // Without a chain nothing takes such calls: the mode of the port.
+        if let Some(chain) = chain_of(&translation, &point, carrier, port) {
+            let situation = one(point, &policies, carrier);
+            at_envoy(
+                mesh,
+                &chain,
+                (name, carrier, port),
+                &situation,
+                &yaml,
+                count,
+            );
         }
     }
-    let ztunnel = one(Point::Ztunnel(pod), &policies, Carrier::Hbone);
+    let situation = one(Point::Ztunnel(pod), &policies, Carrier::Hbone);
+    at_ztunnel(mesh, &translation, &situation, &yaml, count);
+}
+
+fn at_envoy(
+    mesh: &generate::Mesh,
+    chain: &Chain,
+    (name, carrier, port): (&str, Carrier, Port),
+    situation: &Situation<'_>,
+    yaml: &str,
+    count: &mut Count,
+) {
+    // Where there must be an identity, the chain alone does not say so.
+    let known = carrier != Carrier::PlainText;
+    let calls = mesh.calls.iter().map(|call| to(call, port));
+    let calls: Vec<Call> = calls
+        .filter(|call| call.identity.is_some() == known)
+        .collect();
+    let at_waypoint = matches!(situation.meshed[0].point, Point::Waypoint { .. });
+    let asked: Vec<Asked> = calls.iter().map(|call| asked(call, at_waypoint)).collect();
+    let answers = match Oracle::shared().authorize(chain, &asked) {
+        Ok(answers) => answers,
+        Err(error) => panic!("{name}: {error}\n{yaml}"),
+    };
+    for (call, answer) in calls.iter().zip(&answers) {
+        record(name, call, situation, answer.allowed, yaml, count);
+    }
+}
+
+fn at_ztunnel(
+    mesh: &generate::Mesh,
+    translation: &Translation,
+    situation: &Situation<'_>,
+    yaml: &str,
+    count: &mut Count,
+) {
     for call in &mesh.calls {
         for port in [HTTP, BYTES] {
             let call = to(call, port);
@@ -219,7 +246,7 @@ fn compare(mesh: &generate::Mesh, count: &mut Count) {
             else {
                 panic!("ztunnel knows no pod a-0\n{yaml}");
             };
-            record("ztunnel", &call, &ztunnel, allowed, &yaml, count);
+            record("ztunnel", &call, situation, allowed, yaml, count);
         }
     }
 }

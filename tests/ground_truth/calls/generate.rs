@@ -25,7 +25,12 @@ pub(super) fn meshes(count: usize, calls: usize) -> impl Iterator<Item = Mesh> {
             let mut spec = attachment;
             spec["jwtRules"] =
                 json!([{"issuer": "i", "jwks": JWKS}, {"issuer": "j", "jwks": JWKS}]);
-            objects.push(object("RequestAuthentication", "shop", objects.len(), spec));
+            objects.push(object(
+                "RequestAuthentication",
+                "shop",
+                objects.len(),
+                &spec,
+            ));
         }
         for _ in 0..dice.below(3) {
             objects.push(dice.peers(objects.len()));
@@ -39,7 +44,7 @@ pub(super) fn meshes(count: usize, calls: usize) -> impl Iterator<Item = Mesh> {
 
 const JWKS: &str = r#"{"keys":[{"kty":"oct","k":"c2VjcmV0"}]}"#;
 
-fn object(kind: &str, namespace: &str, number: usize, spec: Value) -> Value {
+fn object(kind: &str, namespace: &str, number: usize, spec: &Value) -> Value {
     json!({
         "apiVersion": "security.istio.io/v1",
         "kind": kind,
@@ -170,7 +175,7 @@ impl Dice {
         let rules = least + self.below(3);
         spec["action"] = Value::from(if deny { "DENY" } else { "ALLOW" });
         spec["rules"] = (0..rules).map(|_| self.rule()).collect();
-        object("AuthorizationPolicy", namespace, number, spec)
+        object("AuthorizationPolicy", namespace, number, &spec)
     }
 
     fn rule(&mut self) -> Value {
@@ -218,14 +223,14 @@ impl Dice {
         let mode = self.of(&modes);
         let spec = json!({"mtls": {"mode": mode}});
         match self.below(4) {
-            0 => object("PeerAuthentication", "istio-system", number, spec),
-            1 => object("PeerAuthentication", "shop", number, spec),
+            0 => object("PeerAuthentication", "istio-system", number, &spec),
+            1 => object("PeerAuthentication", "shop", number, &spec),
             _ => {
                 let mut spec = spec;
                 spec["selector"] = json!({"matchLabels": {"app": "a"}});
                 let (one, two) = (self.of(&modes), self.of(&modes));
                 spec["portLevelMtls"] = json!({"8080": {"mode": one}, "9000": {"mode": two}});
-                object("PeerAuthentication", "shop", number, spec)
+                object("PeerAuthentication", "shop", number, &spec)
             }
         }
     }
