@@ -42,7 +42,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     {
         return Ok(plain::read(Path::new(&file))?);
     }
-    let plane = ControlPlane::start(harness::Options::default())?;
+    let plane = ControlPlane::start(&harness::Options::default())?;
     for component in STOPPED {
         plane.stop(component)?;
     }
@@ -53,7 +53,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .enable_all()
         .build()?;
     let written = runtime.block_on(async {
-        let client = client(plane.kubeconfig()).await?;
+        let client = client(&plane.up().kubeconfig).await?;
         loader::fill(&client, &String::from_utf8_lossy(&mesh)).await
     })?;
     let loaded = start.elapsed();
@@ -64,7 +64,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("written in {:.0} s", loaded.as_secs_f64());
 
     let own = Path::new(env!("CARGO_BIN_EXE_kubectl-ambient"));
-    let requests = plane.state().join("requests.txt");
+    let requests = plane.up().state.join("requests.txt");
     let contenders = [
         Contender::new("`kubectl ambient check -A`", own, &["check", "-A"]),
         Contender::new(
@@ -72,17 +72,29 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             &std::env::current_exe()?,
             &["plain", &requests.to_string_lossy()],
         ),
-        Contender::new("`kubectl get pods -A`", plane.kubectl(), &["get", "pods", "-A"]),
-        Contender::new("`istioctl analyze -A`", plane.istioctl(), &["analyze", "-A"]),
-        Contender::new("`istioctl x precheck`", plane.istioctl(), &["x", "precheck"]),
+        Contender::new(
+            "`kubectl get pods -A`",
+            &plane.up().kubectl,
+            &["get", "pods", "-A"],
+        ),
+        Contender::new(
+            "`istioctl analyze -A`",
+            &plane.up().istioctl,
+            &["analyze", "-A"],
+        ),
+        Contender::new(
+            "`istioctl x precheck`",
+            &plane.up().istioctl,
+            &["x", "precheck"],
+        ),
     ];
     // The first run tells which lists are read, and warms the server's caches for all.
-    let log = contenders[0].told(plane.kubeconfig(), &["-v", "6"])?;
+    let log = contenders[0].told(&plane.up().kubeconfig, &["-v", "6"])?;
     std::fs::write(&requests, plain::requests(&log))?;
     let mut samples: Vec<Vec<Sample>> = contenders.iter().map(|_| Vec::new()).collect();
     for _ in 0..ROUNDS {
         for (contender, samples) in contenders.iter().zip(&mut samples) {
-            samples.push(contender.run(plane.kubeconfig())?);
+            samples.push(contender.run(&plane.up().kubeconfig)?);
         }
     }
     let table = table(&contenders, &samples)?;

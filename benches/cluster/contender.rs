@@ -47,12 +47,9 @@ impl Contender {
         let mut child = self.command(kubeconfig).spawn()?;
         let ended = child.wait4()?;
         let took = start.elapsed();
-        match ended.status.code() {
-            Some(0 | 1 | 79) => {}
-            _ => {
-                let error = format!("{}: {}", self.name, ended.status);
-                return Err(io::Error::other(error));
-            }
+        if !matches!(ended.status.code(), Some(0 | 1 | 79)) {
+            let error = format!("{}: {}", self.name, ended.status);
+            return Err(io::Error::other(error));
         }
         Ok(Sample {
             took,

@@ -104,7 +104,10 @@ fn accounts(items: &[Value]) -> Vec<Value> {
 
 async fn create(client: &Client, base: &str, mut item: Value) -> io::Result<()> {
     let kind = item["kind"].as_str().unwrap_or_default().to_owned();
-    let name = item["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    let name = item["metadata"]["name"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
     let status = item.as_object_mut().and_then(|item| item.remove("status"));
     if let Some(meta) = item["metadata"].as_object_mut() {
         meta.remove("uid");

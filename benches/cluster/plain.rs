@@ -34,7 +34,9 @@ pub(crate) fn read(file: &Path) -> io::Result<()> {
         .enable_all()
         .build()?
         .block_on(async {
-            let client = kube::Client::try_default().await.map_err(io::Error::other)?;
+            let client = kube::Client::try_default()
+                .await
+                .map_err(io::Error::other)?;
             try_join_all(requests.lines().map(|target| list(&client, target))).await?;
             Ok(())
         })
@@ -79,5 +81,8 @@ fn token(body: &str) -> Option<&str> {
     }
     let at = near(&body[..head]).or_else(|| near(&body[tail..]).map(|at| at + tail))?;
     let token = &body[at..];
-    token.find('"').map(|end| &token[..end]).filter(|token| !token.is_empty())
+    token
+        .find('"')
+        .map(|end| &token[..end])
+        .filter(|token| !token.is_empty())
 }
