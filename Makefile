@@ -1,4 +1,4 @@
-.PHONY: test testbed controlplane oracle bench bench-cluster soak docs fuzz check-gofmt check-licences
+.PHONY: test testbed controlplane oracle bench bench-cluster soak docs fuzz test-go check-gofmt check-licences
 
 test: # everything CI checks; ends with "N passed, N failed, N skipped"
 	@cargo run --quiet --locked --manifest-path tests/tally/Cargo.toml --target-dir target/tally
@@ -29,6 +29,9 @@ SECONDS ?= 600
 fuzz: # a target for a while: make fuzz TARGET=manifest SECONDS=600
 	mkdir -p fuzz/corpus/$(TARGET)
 	RUSTC_BOOTSTRAP=1 cargo fuzz run $(TARGET) fuzz/corpus/$(TARGET) examples/wealist -- -max_total_time=$(SECONDS) -timeout=10
+
+test-go: # the parts of the control plane, by Go's own tests
+	@cd tests && CGO_ENABLED=0 go test -vet=off -trimpath -gcflags=all=-dwarf=false ./controlplane/...
 
 check-gofmt:
 	@unformatted=$$(gofmt -l tests/controlplane tests/oracle) && test -z "$$unformatted" || \

@@ -19,7 +19,7 @@ use std::io;
 use std::path::Path;
 use std::time::Instant;
 
-use cluster::contender::{Contender, Sample};
+use cluster::contender::{self, Contender, Sample};
 use cluster::{loader, plain};
 use harness::ControlPlane;
 
@@ -37,10 +37,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args()
         .skip(1)
         .filter(|argument| argument != "--bench");
-    if let (Some(word), Some(file)) = (arguments.next(), arguments.next())
-        && word == "plain"
-    {
-        return Ok(plain::read(Path::new(&file))?);
+    match arguments.next().as_deref() {
+        None => {}
+        Some("plain") => {
+            let file = arguments.next().unwrap_or_default();
+            return Ok(plain::read(Path::new(&file))?);
+        }
+        Some("sample") => return Ok(contender::sample(arguments)?),
+        Some(word) => return Err(format!("{word}: plain or sample, or nothing").into()),
     }
     let plane = ControlPlane::start(&harness::Options::default())?;
     for component in STOPPED {

@@ -26,13 +26,11 @@ const KINDS: &[(&str, &str)] = &[
     ("ServiceAccount", "/api/v1"),
     ("Deployment", "/apis/apps/v1"),
     ("Service", "/api/v1"),
-    ("NetworkPolicy", "/apis/networking.k8s.io/v1"),
     ("AuthorizationPolicy", "/apis/security.istio.io/v1"),
     ("RequestAuthentication", "/apis/security.istio.io/v1"),
     ("PeerAuthentication", "/apis/security.istio.io/v1"),
     ("VirtualService", "/apis/networking.istio.io/v1"),
     ("DestinationRule", "/apis/networking.istio.io/v1"),
-    ("Telemetry", "/apis/telemetry.istio.io/v1"),
     ("Pod", "/api/v1"),
 ];
 
@@ -116,6 +114,13 @@ async fn create(client: &Client, base: &str, mut item: Value) -> io::Result<()> 
             // Put back at the end, so that no webhook is asked about pods that are as they are.
             meta.remove("labels");
         }
+    }
+    if kind == "Service"
+        && let Some(spec) = item["spec"].as_object_mut()
+    {
+        // The server gives addresses out of its own range.
+        spec.remove("clusterIP");
+        spec.remove("clusterIPs");
     }
     let collection = match item["metadata"]["namespace"].as_str() {
         Some(namespace) => format!("{base}/namespaces/{namespace}/{}", plural(&kind)),

@@ -113,6 +113,12 @@ const CHECKS: &[Check] = &[
         needs: Needs::Tool(Tool::GoAndPython),
     },
     Check {
+        name: "tests of the control plane's parts",
+        command: &["make", "--no-print-directory", "test-go"],
+        kind: Kind::Whole,
+        needs: Needs::Done(TEST_BED),
+    },
+    Check {
         name: "tests of the control plane",
         command: &["cargo", "test", "--locked", "--package", "harness", "--test", "plane"],
         kind: Kind::Tests,
