@@ -3,6 +3,7 @@
 //! A page is handed to a [`PageSink`] and dropped; what is to be kept is the sink's affair. Of a
 //! page only `metadata` is read here.
 
+use futures_util::future::join;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 
@@ -107,14 +108,16 @@ impl Client {
         let what = request.what();
         let mut limit = request.chunk_size;
         let mut resource_version = None;
-        let mut next: Option<String> = None;
         let mut count = 0;
+        let mut answer = self.read(&request.read(limit, None)).await;
+        let mut continued = false;
         loop {
-            let body = match self.read(&request.read(limit, next.as_deref())).await {
+            let body = match answer {
                 Ok(body) => body,
-                Err(ClientError::Expired { .. }) if next.is_some() => {
+                Err(ClientError::Expired { .. }) if continued => {
                     sink.restart();
-                    (limit, resource_version, next, count) = (0, None, None, 0);
+                    (limit, resource_version, continued, count) = (0, None, false, 0);
+                    answer = self.read(&request.read(limit, None)).await;
                     continue;
                 }
                 Err(error) => return Err(error),
@@ -124,20 +127,28 @@ impl Client {
                 why,
             };
             let meta = list_meta(&body).map_err(malformed)?;
-            count += sink.page(&body).map_err(malformed)?;
             let version = resource_version.get_or_insert(meta.resource_version);
-            next = meta.continue_token.filter(|token| !token.is_empty());
-            if next.is_none() {
+            let Some(token) = meta.continue_token.filter(|token| !token.is_empty()) else {
+                count += sink.page(&body).map_err(malformed)?;
                 self.listener.notice(Event::Finished { what, count });
                 return Ok(Listed {
                     resource_version: std::mem::take(version),
                     count,
                 });
-            }
+            };
+            // The server prepares the next page while this one is taken apart.
+            let next = request.read(limit, Some(&token));
+            let taken = async {
+                tokio::task::yield_now().await;
+                sink.page(&body)
+            };
+            let (next, taken) = join(self.read(&next), taken).await;
+            count += taken.map_err(malformed)?;
             self.listener.notice(Event::Listed {
                 what: what.clone(),
                 count,
             });
+            (answer, continued) = (next, true);
         }
     }
 }
