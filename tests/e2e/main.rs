@@ -4,6 +4,7 @@
 
 mod access;
 mod faults;
+mod modes;
 mod plugin;
 mod reading;
 mod sidecars;
