@@ -4,6 +4,25 @@
 
 use std::fs;
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A test program has ended a moment before what it started has.
+const PATIENCE: Duration = Duration::from_secs(20);
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The programs that run beyond those of `before`, when all that were about to end have.
+pub fn beyond(before: &[String]) -> Vec<String> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let mut left = processes();
+        left.retain(|process| !before.contains(process));
+        if left.is_empty() || Instant::now() > deadline {
+            return left;
+        }
+        thread::sleep(PAUSE);
+    }
+}
 
 /// The programs of this repository's test bed that still run, as `PROGRAM (PROCESS ID)`, sorted.
 pub fn processes() -> Vec<String> {

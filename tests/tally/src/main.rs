@@ -171,8 +171,7 @@ fn main() -> ExitCode {
         };
         outcomes.insert(check.name, outcome);
     }
-    let mut left = leftover::processes();
-    left.retain(|process| !before.contains(process));
+    let left = leftover::beyond(&before);
     for process in &left {
         say(&format!("still running: {process}"));
     }
