@@ -109,7 +109,10 @@ impl Client {
         let mut limit = request.chunk_size;
         let mut resource_version = None;
         let mut count = 0;
-        let mut answer = self.read(&request.read(limit, None)).await;
+        // Kept to the last page: a long list, which all the others wait for in the end, would else
+        // stand in line behind them for each of its pages.
+        let _permit = self.permit().await;
+        let mut answer = self.read_permitted(&request.read(limit, None)).await;
         let mut continued = false;
         loop {
             let body = match answer {
@@ -117,7 +120,7 @@ impl Client {
                 Err(ClientError::Expired { .. }) if continued => {
                     sink.restart();
                     (limit, resource_version, continued, count) = (0, None, false, 0);
-                    answer = self.read(&request.read(limit, None)).await;
+                    answer = self.read_permitted(&request.read(limit, None)).await;
                     continue;
                 }
                 Err(error) => return Err(error),
@@ -142,7 +145,7 @@ impl Client {
                 tokio::task::yield_now().await;
                 sink.page(&body)
             };
-            let (next, taken) = join(self.read(&next), taken).await;
+            let (next, taken) = join(self.read_permitted(&next), taken).await;
             count += taken.map_err(malformed)?;
             self.listener.notice(Event::Listed {
                 what: what.clone(),

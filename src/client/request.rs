@@ -6,6 +6,7 @@ use std::time::Duration;
 use http_body_util::BodyExt;
 use kube::client::{AuthError, Body};
 use serde::Deserialize;
+use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 
 use super::Client;
@@ -54,9 +55,18 @@ impl Client {
     /// Sends a read until it succeeds, fails for good, or has been tried often enough, and returns
     /// the body.
     pub(super) async fn read(&self, read: &Read) -> Result<Vec<u8>, ClientError> {
-        // The permit is kept through the pauses: a server that throttles is not to be asked more.
-        // (Acquiring fails only for a closed semaphore; this one never is.)
-        let _permit = self.permits.acquire().await.ok();
+        let _permit = self.permit().await;
+        self.read_permitted(read).await
+    }
+
+    /// Leave to send one request at a time. It is kept through pauses: a server that throttles is not
+    /// to be asked more. (Acquiring fails only for a closed semaphore; this one never is.)
+    pub(super) async fn permit(&self) -> Option<SemaphorePermit<'_>> {
+        self.permits.acquire().await.ok()
+    }
+
+    /// [`read`](Self::read) by someone who holds a permit.
+    pub(super) async fn read_permitted(&self, read: &Read) -> Result<Vec<u8>, ClientError> {
         let mut attempt = 1;
         loop {
             let failure = match self.attempt(read).await {

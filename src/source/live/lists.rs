@@ -115,7 +115,10 @@ impl Reader<'_> {
             .versions
             .keys()
             .filter(|kind| !BY_NAME.contains(**kind));
-        try_join_all(kinds.map(|kind| self.kind(*kind, ground))).await
+        let mut kinds: Vec<Kind> = kinds.copied().collect();
+        // The longest list first: it is the one that is waited for.
+        kinds.sort_by_key(|kind| *kind != Kind::Pod);
+        try_join_all(kinds.iter().map(|kind| self.kind(*kind, ground))).await
     }
 
     async fn kind(&self, kind: Kind, ground: &Ground) -> Result<Inventory, Error> {
