@@ -88,7 +88,8 @@ pub async fn read(client: &Client, request: &LiveRequest) -> Result<LiveRead, Er
     let ground = Ground::of(&request.namespaces, &asked.names, &istio);
     builder.absorb(istio.read);
     reader.rights.review(client, ground.homes()).await?;
-    if reader.rights.are_none(reader.versions.keys().copied()) {
+    let kinds = reader.versions.keys().copied();
+    if reader.rights.are_none(kinds, ground.homes()) {
         return Err(ClientError::Forbidden {
             what: "any object".to_owned(),
             message: "no right to list any of the kinds in question".to_owned(),

@@ -57,14 +57,21 @@ impl Rights {
         Ok(())
     }
 
-    /// Whether the server said that none of these kinds may be listed, wherever it was asked.
-    pub(super) fn are_none(&self, kinds: impl IntoIterator<Item = Kind>) -> bool {
+    /// Whether the server said that none of these kinds may be listed, neither cluster-wide nor in any
+    /// of these namespaces. Where it gave no answer that is complete, it did not say so.
+    pub(super) fn are_none(
+        &self,
+        kinds: impl IntoIterator<Item = Kind>,
+        homes: &BTreeSet<Name>,
+    ) -> bool {
         let mut kinds = kinds.into_iter().peekable();
         kinds.peek().is_some()
             && kinds.all(|kind| {
                 self.denied.contains_key(&kind)
-                    && self.rules.values().all(|rules| {
-                        rules.is_complete() && !rules.allow("list", kind.group(), kind.plural())
+                    && homes.iter().all(|home| {
+                        self.rules.get(home).is_some_and(|rules| {
+                            rules.is_complete() && !rules.allow("list", kind.group(), kind.plural())
+                        })
                     })
             })
     }
