@@ -1,8 +1,9 @@
 //! `kubectl-ambient`: takes namespaces from Istio's sidecar mode to ambient mode and back.
 //!
 //! Data flows one way, and modules depend only on those above them in this list (a test holds it):
-//! `event`, `exit`, `error` → `kinds` → `inventory` → `mesh` → `waypoint` → `checks` → `report` →
-//! `render` → `client` → `source` → `ui`, `cli`. See `ARCHITECTURE.md`.
+//! `event`, `exit`, `error` → `kinds` → `inventory` → `mesh` → `semantics` → `waypoint` →
+//! `translate` → `checks` → `report` → `render` → `client` → `source` → `ui`, `cli`. See
+//! `ARCHITECTURE.md`.
 
 pub mod checks;
 pub mod cli;
@@ -17,5 +18,6 @@ pub mod render;
 pub mod report;
 pub mod semantics;
 pub mod source;
+pub mod translate;
 pub mod ui;
 pub mod waypoint;

@@ -193,6 +193,24 @@ impl Inventory {
         self
     }
 
+    /// An object with all its fields; `None` when it is not there, or was read in part only.
+    pub fn whole(&self, object: &ObjectRef) -> Option<serde_json::Value> {
+        if let Some(json) = self.objects.whole(object) {
+            return serde_json::from_str(json).ok();
+        }
+        let Origin::File { file, range } = self.objects.origin(object)? else {
+            return None;
+        };
+        let text = self.files.get(file.0 as usize)?.text.get(range.clone())?;
+        let mut found = None;
+        text::each(text, &mut |part| {
+            if let text::Found::Object(raw) = part {
+                found.get_or_insert_with(|| serde_json::from_str(&raw.json).ok());
+            }
+        });
+        found?
+    }
+
     /// The place of a field of an object; `None` for objects of a cluster.
     ///
     /// When the field is not in the text (a default, an absent field), the place is that of the

@@ -61,6 +61,15 @@ macro_rules! define_objects {
                 }
             }
 
+            /// The JSON of an object, if all of it was kept.
+            pub fn whole(&self, object: &ObjectRef) -> Option<&str> {
+                match object.kind {
+                    $(Kind::$variant => {
+                        find(&self.$field, &object.namespace, &object.name)?.whole.as_deref()
+                    })+
+                }
+            }
+
             /// Calls `visit` with the namespace of the objects of every kind, once for each run of
             /// neighbours; of cluster-scoped objects it is empty.
             pub fn for_each_namespace(&self, visit: &mut dyn FnMut(&Name)) {

@@ -1,0 +1,164 @@
+//! A translation in the making.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::change::{Change, Edit, Manifest, Phase, rank};
+use super::fidelity::{Remark, Treatment};
+use super::{Translation, proof::Proofs};
+use crate::kinds::ObjectRef;
+use crate::mesh::Mesh;
+
+/// What the parts of a translation note.
+#[derive(Debug, Default)]
+pub(crate) struct Draft {
+    treatments: BTreeMap<ObjectRef, Noted>,
+    created: BTreeMap<ObjectRef, (Phase, Manifest, BTreeSet<ObjectRef>)>,
+    patched: BTreeMap<ObjectRef, BTreeMap<Phase, Patches>>,
+    removed: BTreeMap<ObjectRef, (Phase, BTreeSet<ObjectRef>)>,
+}
+
+/// Changes of one object, and on whose account.
+type Patches = (Vec<Value>, BTreeSet<ObjectRef>);
+
+#[derive(Debug, Default)]
+struct Noted {
+    becomes: BTreeSet<ObjectRef>,
+    remarks: Vec<Remark>,
+}
+
+impl Draft {
+    /// An object that was looked at. Without a remark nothing is to be said of it.
+    pub(crate) fn look(&mut self, object: &ObjectRef) {
+        self.treatments.entry(object.clone()).or_default();
+    }
+
+    /// Something to be said of an object.
+    pub(crate) fn remark(&mut self, object: &ObjectRef, remark: Remark) {
+        let noted = self.treatments.entry(object.clone()).or_default();
+        if !noted.remarks.contains(&remark) {
+            noted.remarks.push(remark);
+        }
+    }
+
+    /// What an object becomes.
+    pub(crate) fn becomes(&mut self, object: &ObjectRef, what: &ObjectRef) {
+        let noted = self.treatments.entry(object.clone()).or_default();
+        noted.becomes.insert(what.clone());
+    }
+
+    /// A new object, on account of others.
+    pub(crate) fn create(&mut self, phase: Phase, manifest: Manifest, because: &[&ObjectRef]) {
+        let object = manifest.object().clone();
+        let because = because.iter().map(|object| (*object).clone()).collect();
+        self.created.insert(object, (phase, manifest, because));
+    }
+
+    /// A change of an object, as a JSON merge patch. Changes of one object in one phase are one.
+    pub(crate) fn patch(
+        &mut self,
+        phase: Phase,
+        object: &ObjectRef,
+        patch: Value,
+        because: &[&ObjectRef],
+    ) {
+        let phases = self.patched.entry(object.clone()).or_default();
+        let (patches, reasons) = phases.entry(phase).or_default();
+        patches.push(patch);
+        reasons.extend(because.iter().map(|object| (*object).clone()));
+    }
+
+    /// An object goes. One that this translation creates is never created then.
+    pub(crate) fn remove(&mut self, phase: Phase, object: &ObjectRef, because: &[&ObjectRef]) {
+        let because = because.iter().map(|object| (*object).clone()).collect();
+        self.removed.insert(object.clone(), (phase, because));
+    }
+
+    /// Whether an object of this name is created.
+    pub(crate) fn creates(&self, object: &ObjectRef) -> bool {
+        self.created.contains_key(object)
+    }
+
+    /// The translation, not yet compared.
+    pub(crate) fn finish(self, mesh: &Mesh) -> Translation {
+        let mut changes = Vec::new();
+        for (phase, manifest, because) in self.created.into_values() {
+            changes.push(change(phase, Edit::Create(manifest), because));
+        }
+        let whole = |object: &ObjectRef| {
+            let json = mesh.inventory().whole(object)?;
+            Some(Manifest::of(object.clone(), json))
+        };
+        let mut latest: BTreeMap<ObjectRef, Manifest> = BTreeMap::new();
+        for (object, phases) in self.patched {
+            let Some(mut before) = whole(&object) else {
+                continue;
+            };
+            for (phase, (patches, because)) in phases {
+                let patch = patches.into_iter().reduce(joined).unwrap_or_default();
+                let after = before.patched(&patch);
+                if after != before {
+                    let edit = Edit::Update {
+                        before,
+                        after: after.clone(),
+                        patch,
+                    };
+                    changes.push(change(phase, edit, because));
+                }
+                before = after;
+            }
+            latest.insert(object, before);
+        }
+        for (object, (phase, because)) in self.removed {
+            let last = latest.remove(&object).or_else(|| whole(&object));
+            if let Some(last) = last {
+                changes.push(change(phase, Edit::Remove(last), because));
+            }
+        }
+        changes.sort_by_cached_key(|change| {
+            let object = change.edit.object().clone();
+            let gone = change.edit.after().is_none();
+            (change.phase, gone, rank(object.kind), object)
+        });
+        let treatments = self.treatments.into_iter().map(|(object, noted)| {
+            let mut remarks = noted.remarks;
+            remarks.sort_by(|a, b| (&a.field, a.topic, &a.says).cmp(&(&b.field, b.topic, &b.says)));
+            Treatment {
+                object,
+                becomes: noted.becomes.into_iter().collect(),
+                remarks,
+            }
+        });
+        Translation {
+            treatments: treatments.collect(),
+            changes,
+            proofs: Proofs::default(),
+        }
+    }
+}
+
+fn change(phase: Phase, edit: Edit, because: BTreeSet<ObjectRef>) -> Change {
+    Change {
+        phase,
+        edit,
+        because: because.into_iter().collect(),
+    }
+}
+
+/// Two merge patches as one.
+fn joined(mut one: Value, two: Value) -> Value {
+    match (&mut one, two) {
+        (Value::Object(fields), Value::Object(more)) => {
+            for (key, value) in more {
+                let merged = match fields.remove(&key) {
+                    Some(known) if known.is_object() => joined(known, value),
+                    _ => value,
+                };
+                fields.insert(key, merged);
+            }
+            one
+        }
+        (_, two) => two,
+    }
+}

@@ -1,0 +1,57 @@
+//! What every part of a translation stands on.
+
+use std::collections::BTreeSet;
+
+use super::options::{GatewayApi, Options};
+use super::versions::Versions;
+use super::waypoints::Waypoints;
+use crate::kinds::Name;
+use crate::mesh::Mesh;
+use crate::mesh::installation::Version;
+
+/// What every part of a translation stands on.
+pub(crate) struct Ground<'m> {
+    /// The mesh as it is.
+    pub(crate) mesh: &'m Mesh,
+    /// The namespaces that are translated.
+    pub(crate) namespaces: &'m BTreeSet<Name>,
+    /// What the user asks for.
+    pub(crate) options: &'m Options,
+    /// Which waypoints there will be, and who is bound to which.
+    pub(crate) waypoints: Waypoints,
+    /// The Services that stand for subsets.
+    pub(crate) versions: Versions,
+    /// The Gateway API that the result is for.
+    pub(crate) gateway_api: GatewayApi,
+    /// The release of Istio that the result is for; `None` when nothing tells.
+    pub(crate) istio: Option<Version>,
+}
+
+impl<'m> Ground<'m> {
+    pub(super) fn new(
+        mesh: &'m Mesh,
+        namespaces: &'m BTreeSet<Name>,
+        options: &'m Options,
+    ) -> Self {
+        let installed = super::routes::platform::installed(mesh);
+        let mut ground = Self {
+            mesh,
+            namespaces,
+            options,
+            waypoints: Waypoints::default(),
+            versions: Versions::default(),
+            gateway_api: options.gateway_api.or(installed).unwrap_or_default(),
+            istio: options
+                .istio
+                .or_else(|| mesh.installation().oldest_version()),
+        };
+        ground.waypoints = Waypoints::of(mesh, namespaces);
+        ground.versions = Versions::of(&ground);
+        ground
+    }
+
+    /// Whether a namespace is one of those that are translated.
+    pub(crate) fn translates(&self, namespace: &str) -> bool {
+        self.namespaces.contains(namespace)
+    }
+}

@@ -1,0 +1,75 @@
+//! What a mesh of sidecars is in ambient mode: the objects, and what becomes of each that was there.
+//!
+//! [`translate`] works in an order: which waypoints there will be and who is bound ([`waypoints`]),
+//! the Services that stand for subsets ([`versions`]), policies ([`policies`]), routes
+//! ([`routes`]), and what enrols the namespace ([`enrolment`]). Each part looks at its objects and
+//! notes in the [`Draft`] what becomes of them, why, and what changes when. Nothing is dropped: a
+//! field that has no counterpart is a [`Remark`] with its path.
+//!
+//! What comes out is judged by `semantics` alone, from the source objects and from the result as it
+//! is written, read back ([`proof`]). The proof never sees what the parts thought.
+
+#![allow(dead_code, reason = "the parts are being filled in")]
+
+pub mod change;
+mod draft;
+pub mod enrolment;
+pub mod fidelity;
+mod ground;
+pub mod options;
+pub mod policies;
+pub mod proof;
+pub mod routes;
+pub mod topic;
+pub mod versions;
+pub mod waypoints;
+pub mod written;
+
+use std::collections::BTreeSet;
+
+pub use change::{Change, Edit, Manifest, Phase};
+pub use fidelity::{Fidelity, Remark, Treatment, Weight};
+pub use options::Options;
+pub use proof::Proofs;
+pub use topic::Topic;
+
+pub(crate) use draft::Draft;
+pub(crate) use ground::Ground;
+
+use crate::kinds::{KindSet, Name};
+use crate::mesh::Mesh;
+
+/// The kinds that a translation looks at.
+pub const READS: KindSet = crate::waypoint::READS.and(crate::mesh::INSTALLATION);
+
+/// What the objects of some namespaces are in ambient mode.
+#[derive(Debug, Default)]
+pub struct Translation {
+    /// What becomes of each object that was looked at, sorted by object.
+    pub treatments: Vec<Treatment>,
+    /// What changes, in the order in which it may be applied: by phase, then as kinds depend on each
+    /// other, then by name.
+    pub changes: Vec<Change>,
+    /// What the comparison of both sides found. Empty where none was asked for.
+    pub proofs: Proofs,
+}
+
+impl Translation {
+    /// Whether an object has no translation.
+    pub fn refuses(&self) -> bool {
+        let mut treatments = self.treatments.iter();
+        treatments.any(|treatment| treatment.fidelity() == Fidelity::Refused)
+    }
+}
+
+/// Translates the objects of some namespaces, and compares.
+pub fn translate(mesh: &Mesh, namespaces: &BTreeSet<Name>, options: &Options) -> Translation {
+    let ground = Ground::new(mesh, namespaces, options);
+    let mut draft = Draft::default();
+    waypoints::translate(&ground, &mut draft);
+    versions::translate(&ground, &mut draft);
+    policies::translate(&ground, &mut draft);
+    routes::translate(&ground, &mut draft);
+    enrolment::translate(&ground, &mut draft);
+    proof::prove(&ground, draft.finish(mesh))
+}
