@@ -1,6 +1,6 @@
 //! The least that reading the same lists can take: paged GETs whose answers are dropped.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
@@ -12,22 +12,28 @@ const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s
 /// Resources that the program reads so.
 const METADATA_ONLY: [&str; 2] = ["/pods", "/customresourcedefinitions"];
 
-/// The lists in what `-v 6` tells: path and query of each first page, one a line, sorted.
+/// The lists in what `-v 6` tells, one a line, sorted: how many pages were read, and path and query of
+/// the first.
 pub(crate) fn requests(log: &str) -> String {
-    let lists: BTreeSet<&str> = log
+    let mut lists: BTreeMap<&str, usize> = BTreeMap::new();
+    let targets = log
         .lines()
         .filter_map(|line| line.strip_prefix("GET https://"))
         .filter_map(|rest| rest.split(' ').next())
         .filter_map(|url| url.find('/').map(|slash| &url[slash..]))
-        .filter(|target| target.contains("limit=") && !target.contains("continue="))
-        .collect();
-    lists.into_iter().collect::<Vec<_>>().join("\n")
+        .filter(|target| target.contains("limit="));
+    for target in targets {
+        let first = target.split("&continue=").next().unwrap_or(target);
+        *lists.entry(first).or_default() += 1;
+    }
+    let lines = lists.iter().map(|(list, pages)| format!("{pages} {list}"));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Reads all lists of a file that [`requests`] wrote, all at once, and drops what comes.
 ///
 /// # Errors
-/// When a list cannot be read.
+/// When a list cannot be read, or the file is not of that form.
 pub(crate) fn read(file: &Path) -> io::Result<()> {
     let requests = std::fs::read_to_string(file)?;
     tokio::runtime::Builder::new_current_thread()
@@ -37,12 +43,18 @@ pub(crate) fn read(file: &Path) -> io::Result<()> {
             let client = kube::Client::try_default()
                 .await
                 .map_err(io::Error::other)?;
-            try_join_all(requests.lines().map(|target| list(&client, target))).await?;
+            let lists = requests.lines().filter_map(|line| line.split_once(' '));
+            let lists = lists.map(|(pages, target)| {
+                let pages = pages.parse().map_err(io::Error::other);
+                let client = &client;
+                async move { list(client, target, pages?).await }
+            });
+            try_join_all(lists).await?;
             Ok(())
         })
 }
 
-async fn list(client: &kube::Client, target: &str) -> io::Result<()> {
+async fn list(client: &kube::Client, target: &str, pages: usize) -> io::Result<()> {
     let resource = target.split('?').next().unwrap_or_default();
     let accept = if METADATA_ONLY.iter().any(|end| resource.ends_with(end)) {
         METADATA
@@ -50,7 +62,7 @@ async fn list(client: &kube::Client, target: &str) -> io::Result<()> {
         "application/json"
     };
     let mut next = String::new();
-    loop {
+    for _ in 0..pages {
         let request = Request::get(format!("{target}{next}"))
             .header("accept", accept)
             .body(Vec::new())
@@ -61,9 +73,10 @@ async fn list(client: &kube::Client, target: &str) -> io::Result<()> {
             .map_err(io::Error::other)?;
         match token(&body) {
             Some(token) => next = format!("&continue={token}"),
-            None => return Ok(()),
+            None => break,
         }
     }
+    Ok(())
 }
 
 /// The token of the next page. The server writes a list's metadata first, but for custom resources,

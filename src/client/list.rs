@@ -81,22 +81,32 @@ pub trait PageSink {
     /// [`ClientError::Malformed`].
     fn page(&mut self, body: &[u8]) -> Result<usize, String>;
 
+    /// Whether the pages after this one are wanted. Asked before a page that is not the last is taken;
+    /// a list that nobody wants to go on with ends there, without that page.
+    fn goes_on(&mut self, body: &[u8]) -> bool {
+        let _ = body;
+        true
+    }
+
     /// Drops all pages taken so far: the list begins anew, because the server no longer holds the
     /// version that they are from. Happens at most once a list.
     fn restart(&mut self);
 }
 
-/// A list that was read to its end.
+/// A list that was read to its end, or as far as the sink wanted it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
     /// The version of the collection that all pages are from, as the server wrote it.
     pub resource_version: String,
     /// How many objects the sink counted.
     pub count: usize,
+    /// Whether it was read to its end.
+    pub complete: bool,
 }
 
 impl Client {
-    /// Reads a list to its end, all of it from one version of the collection.
+    /// Reads a list to its end, all of it from one version of the collection. It ends earlier only
+    /// where the sink does not want to [go on](PageSink::goes_on).
     ///
     /// If that version expires between two pages (410), the list is read again from the start,
     /// in one piece, so that it cannot expire again.
@@ -137,8 +147,16 @@ impl Client {
                 return Ok(Listed {
                     resource_version: std::mem::take(version),
                     count,
+                    complete: true,
                 });
             };
+            if !sink.goes_on(&body) {
+                return Ok(Listed {
+                    resource_version: std::mem::take(version),
+                    count,
+                    complete: false,
+                });
+            }
             // The server prepares the next page while this one is taken apart.
             let next = request.read(limit, Some(&token));
             let taken = async {

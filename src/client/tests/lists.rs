@@ -83,7 +83,8 @@ async fn pages_follow_each_other_to_the_end() {
         listed,
         Ok(Listed {
             resource_version: "9".to_owned(),
-            count: 5
+            count: 5,
+            complete: true
         })
     );
     assert_eq!(names.names, ["a", "b", "c", "d", "e"]);
@@ -145,7 +146,8 @@ async fn a_version_that_expires_between_pages_restarts_the_list_in_one_piece() {
         listed,
         Ok(Listed {
             resource_version: "12".to_owned(),
-            count: 3
+            count: 3,
+            complete: true
         })
     );
     assert_eq!(

@@ -1,6 +1,7 @@
 //! Lists: which are read where, and how a page becomes objects.
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashSet};
 
 use futures_util::future::{try_join, try_join_all};
 use serde::Deserialize;
@@ -43,6 +44,9 @@ const BY_NAME: KindSet = KindSet::of(&[Kind::ReplicaSet, Kind::ConfigMap]);
 
 /// More objects of one namespace than this are listed rather than asked for one by one.
 const ONE_BY_ONE: usize = 50;
+
+/// From so many objects to a namespace on, a list of each namespace costs less than pages of all.
+const DENSE: usize = 50;
 
 /// A list, wherever it is read.
 #[derive(Debug, Clone)]
@@ -118,7 +122,43 @@ impl Reader<'_> {
         let mut kinds: Vec<Kind> = kinds.copied().collect();
         // The longest list first: it is the one that is waited for.
         kinds.sort_by_key(|kind| *kind != Kind::Pod);
-        try_join_all(kinds.iter().map(|kind| self.kind(*kind, ground))).await
+        if !ground.is_wide() {
+            return try_join_all(kinds.iter().map(|kind| self.kind(*kind, ground))).await;
+        }
+        kinds.retain(|kind| !matches!(kind, Kind::Pod | Kind::Namespace));
+        let others = try_join_all(kinds.iter().map(|kind| self.kind(*kind, ground)));
+        let (pods, mut read) = try_join(self.pods_of_all(ground), others).await?;
+        read.extend(pods);
+        Ok(read)
+    }
+
+    /// Reads the namespaces, and the pods of all of them.
+    ///
+    /// A server makes the pages of one list one after the other, on one core. Where the first page
+    /// shows many pods to a namespace, and there are more pages, each namespace is listed by itself,
+    /// several at once.
+    async fn pods_of_all(&self, ground: &Ground) -> Result<[Inventory; 2], Error> {
+        let query = Query::of(Kind::Pod);
+        let at_once = async {
+            if self.rights.everywhere(Kind::Pod).is_some() {
+                return Ok(None);
+            }
+            let mut sink = Sink::new(Kind::Pod, None).unless_dense();
+            let listed = self.list_into(&query, None, &mut sink).await?;
+            Ok(listed.is_ok_and(|complete| complete).then(|| sink.finish()))
+        };
+        let namespaces = self.kind(Kind::Namespace, ground);
+        let (namespaces, pods) = try_join(namespaces, at_once).await?;
+        let pods = match pods {
+            Some(pods) => pods,
+            None if namespaces.unread.is_empty() && !namespaces.objects.namespaces.is_empty() => {
+                let names = namespaces.objects.namespaces.iter();
+                let names = names.map(|namespace| namespace.metadata.name.clone());
+                self.in_each(&query, &names.collect()).await?
+            }
+            None => self.everywhere(&query, ground.homes()).await?,
+        };
+        Ok([namespaces, pods])
     }
 
     async fn kind(&self, kind: Kind, ground: &Ground) -> Result<Inventory, Error> {
@@ -213,8 +253,20 @@ impl Reader<'_> {
         namespace: Option<&Name>,
         only: Option<&BTreeSet<Name>>,
     ) -> Result<Result<Inventory, Miss>, Error> {
+        let mut sink = Sink::new(query.kind, only);
+        let listed = self.list_into(query, namespace, &mut sink).await?;
+        Ok(listed.map(|_| sink.finish()))
+    }
+
+    /// Reads one list, and says whether to its end.
+    async fn list_into(
+        &self,
+        query: &Query,
+        namespace: Option<&Name>,
+        sink: &mut Sink<'_>,
+    ) -> Result<Result<bool, Miss>, Error> {
         let Some(version) = self.versions.get(&query.kind) else {
-            return Ok(Ok(Inventory::default()));
+            return Ok(Ok(true));
         };
         let request = ListRequest {
             group: query.kind.group().to_owned(),
@@ -226,9 +278,8 @@ impl Reader<'_> {
             metadata_only: query.metadata_only,
             chunk_size: self.chunk_size,
         };
-        let mut sink = Sink::new(query.kind, only);
-        match self.client.list(&request, &mut sink).await {
-            Ok(_) => Ok(Ok(sink.finish())),
+        match self.client.list(&request, sink).await {
+            Ok(listed) => Ok(Ok(listed.complete)),
             Err(error) => Miss::of(error).map(Err),
         }
     }
@@ -312,6 +363,8 @@ pub(super) struct Sink<'n> {
     kind: Kind,
     /// The names of those that are kept; all when absent.
     only: Option<&'n BTreeSet<Name>>,
+    /// Whether the list may be left for lists of each namespace.
+    may_leave: bool,
     builder: InventoryBuilder,
 }
 
@@ -320,8 +373,15 @@ impl<'n> Sink<'n> {
         Self {
             kind,
             only,
+            may_leave: false,
             builder: InventoryBuilder::new(Input::Cluster, ""),
         }
+    }
+
+    /// Leaves a list that has more than a page, with many objects to a namespace on its first.
+    fn unless_dense(mut self) -> Self {
+        self.may_leave = true;
+        self
     }
 
     pub(super) fn finish(self) -> Inventory {
@@ -329,20 +389,24 @@ impl<'n> Sink<'n> {
     }
 
     fn keeps(&self, item: &str) -> bool {
-        #[derive(Deserialize)]
-        struct Item<'a> {
-            #[serde(borrow)]
-            metadata: Named<'a>,
-        }
-        #[derive(Deserialize)]
-        struct Named<'a> {
-            name: std::borrow::Cow<'a, str>,
-        }
         self.only.is_none_or(|only| {
             serde_json::from_str::<Item<'_>>(item)
                 .is_ok_and(|item| only.contains(item.metadata.name.as_ref()))
         })
     }
+}
+
+#[derive(Deserialize)]
+struct Item<'a> {
+    #[serde(borrow)]
+    metadata: Identity<'a>,
+}
+
+#[derive(Deserialize)]
+struct Identity<'a> {
+    #[serde(default)]
+    namespace: Cow<'a, str>,
+    name: Cow<'a, str>,
 }
 
 #[derive(Deserialize)]
@@ -361,6 +425,23 @@ impl PageSink for Sink<'_> {
             }
         }
         Ok(items.len())
+    }
+
+    fn goes_on(&mut self, body: &[u8]) -> bool {
+        #[derive(Deserialize)]
+        struct Items<'a> {
+            #[serde(borrow)]
+            items: Vec<Item<'a>>,
+        }
+        if !std::mem::take(&mut self.may_leave) {
+            return true;
+        }
+        // A page that cannot be understood is refused when it is taken.
+        serde_json::from_slice::<Items<'_>>(body).map_or(true, |page| {
+            let namespaces = page.items.iter().map(|item| &item.metadata.namespace);
+            let namespaces: HashSet<_> = namespaces.collect();
+            namespaces.is_empty() || page.items.len() < DENSE * namespaces.len()
+        })
     }
 
     fn restart(&mut self) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::cluster::{Cluster, wealist};
 use super::{gaps, named, namespace, object, pod, pods, read_of, request};
@@ -10,7 +10,7 @@ use crate::client::scripted::{Exchange, Scripted};
 use crate::event::Event;
 use crate::kinds::{Kind, Name};
 use crate::mesh::Mesh;
-use crate::source::live::{Namespaces, read};
+use crate::source::live::{LiveRead, Namespaces, read};
 
 fn lists(script: &Scripted) -> BTreeSet<String> {
     let lists = script.events().into_iter().filter_map(|event| match event {
@@ -88,6 +88,76 @@ async fn all_namespaces_are_listed_at_once() {
         .iter()
         .filter(|target| target.starts_with("/api/v1/pods?field"));
     assert_eq!(pages.count(), 3);
+}
+
+/// Namespaces `a`, `a-b` and `c` with so many pods each.
+fn crowd(pods: usize) -> Vec<Value> {
+    ["a", "a-b", "c"]
+        .iter()
+        .flat_map(|home| {
+            let pods = (0..pods).map(move |i| pod(home, &format!("{home}-{i}"), &json!({}), None));
+            std::iter::once(namespace(home)).chain(pods)
+        })
+        .collect()
+}
+
+/// All pods of a crowd, and how their lists were asked for.
+async fn crowd_read(cluster: Cluster, chunk_size: u32) -> (LiveRead, Vec<String>) {
+    let mut request = request(Namespaces::All);
+    request.chunk_size = chunk_size;
+    let (live, script) = read_of(cluster, &request).await;
+    let targets = script.seen().into_iter().map(|seen| seen.target);
+    let lists = targets
+        .filter(|target| target.contains("/pods?"))
+        .map(|target| {
+            let (path, query) = target.split_once('?').unwrap();
+            let page = if query.contains("continue") {
+                "next page of "
+            } else {
+                ""
+            };
+            format!("{page}{path}")
+        })
+        .collect();
+    (live.unwrap(), lists)
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_pods_of_few_namespaces_are_listed_by_namespace() {
+    let (live, mut lists) = crowd_read(Cluster::of(crowd(60)), 150).await;
+    lists.sort();
+    assert_eq!(
+        lists,
+        [
+            "/api/v1/namespaces/a-b/pods",
+            "/api/v1/namespaces/a/pods",
+            "/api/v1/namespaces/c/pods",
+            "/api/v1/pods",
+        ]
+    );
+    assert_eq!(gaps(&live.inventory), Vec::<String>::new());
+    assert_eq!(live.inventory.objects.pods.len(), 180);
+}
+
+#[tokio::test(start_paused = true)]
+async fn pods_that_fill_a_page_or_are_thinly_spread_are_listed_page_by_page() {
+    let (live, lists) = crowd_read(Cluster::of(crowd(60)), 500).await;
+    assert_eq!(lists, ["/api/v1/pods"]);
+    assert_eq!(live.inventory.objects.pods.len(), 180);
+
+    let (live, lists) = crowd_read(Cluster::of(crowd(10)), 20).await;
+    assert_eq!(lists, ["/api/v1/pods", "next page of /api/v1/pods"]);
+    assert_eq!(live.inventory.objects.pods.len(), 30);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_namespaces_may_not_be_listed_pods_are_listed_page_by_page() {
+    let mut cluster = Cluster::of(crowd(60));
+    cluster.forbids = |_, kind, _| kind == Kind::Namespace;
+    let (live, lists) = crowd_read(cluster, 150).await;
+    let paged = lists.iter().all(|list| list.ends_with("/api/v1/pods"));
+    assert!(paged, "{lists:?}");
+    assert_eq!(live.inventory.objects.pods.len(), 180);
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::cluster::{Cluster, wealist};
-use super::{gaps, named, namespace, object, read_of, request};
+use super::{gaps, named, namespace, object, pod, read_of, request};
 use crate::checks::{self, Scope};
 use crate::client::scripted::{Exchange, Scripted};
 use crate::error::Error;
@@ -101,6 +101,25 @@ async fn nothing_allowed_is_forbidden() {
         error.message,
         "cannot read any object: no right to list any of the kinds in question"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_review_of_a_namespace_that_is_not_answered_refuses_nothing() {
+    let mut cluster = Cluster::of(vec![namespace("shop"), pod("shop", "a", &json!({}), None)]);
+    cluster.forbids = |_, _, namespace| namespace.is_none();
+    let script = Scripted::answering([], move |seen| {
+        if seen.target.ends_with("/selfsubjectrulesreviews") {
+            return (
+                403,
+                json!({"kind": "Status", "code": 403, "message": "no"}).to_string(),
+            );
+        }
+        cluster.answer(seen)
+    });
+    let mut request = request(named(&["shop"]));
+    request.kinds = KindSet::of(&[Kind::Pod]);
+    let live = read(&script.client(), &request).await.unwrap();
+    assert_eq!(live.inventory.objects.pods.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
