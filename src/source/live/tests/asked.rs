@@ -106,10 +106,14 @@ async fn crowd_read(cluster: Cluster, chunk_size: u32) -> (LiveRead, Vec<String>
     let mut request = request(Namespaces::All);
     request.chunk_size = chunk_size;
     let (live, script) = read_of(cluster, &request).await;
-    let targets = script.seen().into_iter().map(|seen| seen.target);
-    let lists = targets
-        .filter(|target| target.contains("/pods?"))
-        .map(|target| {
+    // What is read whole afterwards is no list of all pods.
+    let metadata = script.seen().into_iter().filter(|seen| {
+        seen.headers["accept"][0].contains("PartialObjectMetadata")
+            && seen.target.contains("/pods?field")
+    });
+    let lists = metadata
+        .map(|seen| {
+            let target = seen.target;
             let (path, query) = target.split_once('?').unwrap();
             let page = if query.contains("continue") {
                 "next page of "
