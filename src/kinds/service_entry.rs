@@ -22,9 +22,26 @@ pub struct ServiceEntrySpec {
     /// The hosts it adds.
     #[serde(default, deserialize_with = "null_default")]
     pub hosts: Vec<String>,
+    /// What it offers.
+    #[serde(default, deserialize_with = "null_default")]
+    pub ports: Vec<EntryPort>,
     /// Which pods or WorkloadEntries serve.
     #[serde(default)]
     pub workload_selector: Option<WorkloadLabels>,
+}
+
+/// A port of a ServiceEntry.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct EntryPort {
+    /// Its number.
+    #[serde(default)]
+    pub number: u32,
+    /// Its name.
+    #[serde(default, deserialize_with = "null_default")]
+    pub name: String,
+    /// What it speaks, e.g. `HTTP`.
+    #[serde(default, deserialize_with = "null_default")]
+    pub protocol: String,
 }
 
 /// A selector by labels as Istio writes it in networking resources.

@@ -3,9 +3,17 @@
 
 mod calls;
 mod routes;
+mod side;
+#[cfg(test)]
+mod tests;
 
-use super::{Ground, Translation};
-use crate::kinds::ObjectRef;
+use std::collections::BTreeSet;
+
+use super::fidelity::{Remark, Weight};
+use super::{Ground, Phase, Topic, Translation, written};
+use crate::inventory::{Input, InventoryBuilder};
+use crate::kinds::{FieldPath, Kind, ObjectRef};
+use crate::mesh::Mesh;
 use crate::semantics::{compare, verdict};
 
 /// What the comparison of both sides found.
@@ -64,7 +72,72 @@ impl Proofs {
 /// Compares a translation with what it was made from. A difference that no remark tells of makes its
 /// objects lossy.
 pub(super) fn prove(ground: &Ground<'_>, mut translation: Translation) -> Translation {
-    translation.proofs.routes = routes::prove(ground, &translation);
+    let result = read_back(&translation);
+    let removed: BTreeSet<ObjectRef> = Phase::ALL
+        .iter()
+        .flat_map(|phase| translation.removed_in(*phase))
+        .cloned()
+        .collect();
+    let gone = |object: &ObjectRef| removed.contains(object);
+    translation.proofs.routes = routes::prove(ground, &gone, &result);
+    note_differences(&mut translation);
     translation.proofs.calls = calls::prove(ground, &translation);
     translation
+}
+
+/// The objects of the result, as their text says.
+fn read_back(translation: &Translation) -> Mesh {
+    let text = written::stream(translation.by_the_end_of(Phase::Retire));
+    let mut builder = InventoryBuilder::new(Input::Manifests, "default");
+    builder.file("result", text);
+    Mesh::new(builder.finish())
+}
+
+/// Makes those lossy whose requests are routed otherwise, where no part of the translation said so.
+fn note_differences(translation: &mut Translation) {
+    for proof in &translation.proofs.routes {
+        let Some(first) = proof.comparison.differences.first() else {
+            continue;
+        };
+        let told = translation.treatments.iter().any(|treatment| {
+            proof.concerns.contains(&treatment.object)
+                && treatment
+                    .remarks
+                    .iter()
+                    .any(|remark| remark.weight >= Weight::Lossy)
+        });
+        let source = proof
+            .concerns
+            .iter()
+            .find(|object| object.kind == Kind::VirtualService);
+        let Some(source) = source.or(proof.concerns.first()).filter(|_| !told) else {
+            continue;
+        };
+        let remark = Remark::new(
+            Topic::VirtualService,
+            Weight::Lossy,
+            FieldPath::root(),
+            format!(
+                "requests to {} port {} from {} are routed otherwise: {first}",
+                proof.service.short(),
+                proof.port,
+                proof.client
+            ),
+        );
+        match translation
+            .treatments
+            .iter_mut()
+            .find(|t| t.object == *source)
+        {
+            Some(treatment) => treatment.remarks.push(remark),
+            None => translation.treatments.push(super::Treatment {
+                object: source.clone(),
+                becomes: Vec::new(),
+                remarks: vec![remark],
+            }),
+        }
+    }
+    translation
+        .treatments
+        .sort_by(|a, b| a.object.cmp(&b.object));
 }

@@ -1,0 +1,172 @@
+//! The comparison finds what a wrong translation of routes changes, and nothing in a right one.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::prove;
+use crate::inventory::{Input, InventoryBuilder};
+use crate::kinds::{Kind, Name, ObjectRef};
+use crate::mesh::Mesh;
+use crate::translate::change::new_object;
+use crate::translate::{Draft, Fidelity, Ground, Options, Phase, Translation};
+
+const SHOP: &str = "
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop, labels: {istio-injection: enabled}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: pay, namespace: shop}
+spec: {template: {metadata: {labels: {app: pay}}}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: pay, namespace: shop}
+spec: {selector: {app: pay}, ports: [{name: http, port: 80}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: pay-v2, namespace: shop}
+spec: {selector: {app: pay, version: v2}, ports: [{name: http, port: 80}]}
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: pay, namespace: shop}
+spec: {host: pay, subsets: [{name: v2, labels: {version: v2}}]}
+---
+";
+
+/// A VirtualService of `pay` with these rules.
+fn with_rules(rules: &Value) -> Mesh {
+    let route = json!({
+        "apiVersion": "networking.istio.io/v1", "kind": "VirtualService",
+        "metadata": {"name": "pay", "namespace": "shop"},
+        "spec": {"hosts": ["pay"], "http": rules},
+    });
+    let mut builder = InventoryBuilder::new(Input::Manifests, "default");
+    builder.file("shop.yaml", format!("{SHOP}{route}\n"));
+    Mesh::new(builder.finish())
+}
+
+fn compared(mesh: &Mesh, note: impl FnOnce(&mut Draft, &ObjectRef)) -> Translation {
+    let namespaces = BTreeSet::from([Name::from("shop")]);
+    let options = Options::default();
+    let ground = Ground::new(mesh, &namespaces, &options);
+    let mut draft = Draft::default();
+    let route = ObjectRef::new(Kind::VirtualService, &"shop".into(), &"pay".into());
+    note(&mut draft, &route);
+    prove(&ground, draft.finish(mesh))
+}
+
+/// The rules replaced by an HTTPRoute with these.
+fn replaced(mesh: &Mesh, rules: &Value) -> Translation {
+    compared(mesh, |draft, route| {
+        let parent = json!([{"group": "", "kind": "Service", "name": "pay", "port": 80}]);
+        let spec = json!({"parentRefs": parent, "rules": rules});
+        let manifest = new_object(
+            Kind::HTTPRoute,
+            &"shop".into(),
+            "pay",
+            Some(route),
+            &[],
+            spec,
+        );
+        draft.create(Phase::Routes, manifest, &[route]);
+        draft.remove(Phase::Retire, route, &[]);
+    })
+}
+
+fn to(host: &str, subset: &str) -> Value {
+    json!([{"destination": {"host": host, "subset": subset}}])
+}
+
+fn backend(name: &str) -> Value {
+    json!([{"name": name, "port": 80}])
+}
+
+#[test]
+fn an_order_that_is_turned_round_is_found() {
+    let mesh = with_rules(&json!([
+        {"match": [{"uri": {"prefix": "/api"}}], "route": to("pay", "v2")},
+        {"route": to("pay", "")},
+    ]));
+    let any = json!([{"path": {"type": "PathPrefix", "value": "/"}}]);
+    let api = json!([{"path": {"type": "RegularExpression", "value": "/api.*"}}]);
+    let wrong = replaced(
+        &mesh,
+        &json!([
+            {"matches": api, "backendRefs": backend("pay-v2")},
+            {"matches": any, "backendRefs": backend("pay")},
+        ]),
+    );
+    assert!(wrong.proofs.differing() > 0);
+    assert_eq!(wrong.treatments[0].fidelity(), Fidelity::Lossy);
+
+    let all = json!([{"path": {"type": "RegularExpression", "value": ".*"}}]);
+    let right = replaced(
+        &mesh,
+        &json!([
+            {"matches": api, "backendRefs": backend("pay-v2")},
+            {"matches": all, "backendRefs": backend("pay")},
+        ]),
+    );
+    assert_eq!(right.proofs.differing(), 0);
+    assert!(right.proofs.classes() > 2);
+    assert!(right.treatments.is_empty());
+    let clients: Vec<&str> = right.proofs.routes.iter().map(|p| &*p.client).collect();
+    assert_eq!(clients, ["shop", "any other namespace"]);
+}
+
+#[test]
+fn a_service_made_for_a_subset_is_the_subset() {
+    let mesh = with_rules(&json!([{"route": to("pay", "v2")}]));
+    let same = replaced(&mesh, &json!([{"backendRefs": backend("pay-v2")}]));
+    assert_eq!(same.proofs.differing(), 0);
+    let other = replaced(&mesh, &json!([{"backendRefs": backend("pay")}]));
+    assert!(other.proofs.differing() > 0);
+}
+
+#[test]
+fn a_virtual_service_that_stays_is_compared_as_the_waypoint_reads_it() {
+    let stays = |rules: &Value| compared(&with_rules(rules), |_, _| {});
+    let plain = stays(
+        &json!([{"fault": {"abort": {"httpStatus": 503, "percentage": {"value": 5}}},
+        "route": to("pay", "v2")}]),
+    );
+    assert_eq!(plain.proofs.differing(), 0);
+    assert!(plain.proofs.classes() > 0);
+
+    // A waypoint never applies a match on the caller's labels.
+    let by_caller = stays(&json!([
+        {"match": [{"sourceLabels": {"app": "tester"}}], "route": to("pay", "v2")},
+        {"route": to("pay", "")},
+    ]));
+    let differing: Vec<&str> = by_caller
+        .proofs
+        .routes
+        .iter()
+        .filter(|proof| !proof.comparison.is_same())
+        .map(|proof| &*proof.client)
+        .collect();
+    assert_eq!(differing, ["shop, with labels app=tester"]);
+    assert_eq!(by_caller.treatments[0].fidelity(), Fidelity::Lossy);
+}
+
+#[test]
+fn a_rule_that_is_lost_is_found() {
+    let mesh = with_rules(&json!([
+        {"match": [{"headers": {"x-test": {"exact": "1"}}}], "route": to("pay", "v2")},
+        {"route": to("pay", "")},
+    ]));
+    let lost = compared(&mesh, |draft, route| {
+        draft.remove(Phase::Retire, route, &[])
+    });
+    assert!(lost.proofs.differing() > 0);
+    let first = &lost.proofs.routes[0].comparison.differences[0];
+    assert_eq!(
+        first.request.headers.get("x-test").map(String::as_str),
+        Some("1")
+    );
+}
