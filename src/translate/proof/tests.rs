@@ -161,7 +161,7 @@ fn a_rule_that_is_lost_is_found() {
         {"route": to("pay", "")},
     ]));
     let lost = compared(&mesh, |draft, route| {
-        draft.remove(Phase::Retire, route, &[])
+        draft.remove(Phase::Retire, route, &[]);
     });
     assert!(lost.proofs.differing() > 0);
     let first = &lost.proofs.routes[0].comparison.differences[0];
