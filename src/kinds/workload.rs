@@ -70,9 +70,24 @@ pub struct Container {
     /// Its arguments.
     #[serde(default, deserialize_with = "null_default")]
     pub args: Vec<String>,
+    /// What it listens on, as far as it says.
+    #[serde(default, deserialize_with = "null_default")]
+    pub ports: Vec<ContainerPort>,
     /// What it does when it starts and before it stops.
     #[serde(default, deserialize_with = "null_default")]
     pub lifecycle: Lifecycle,
+}
+
+/// A port of a container.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ContainerPort {
+    /// Its name.
+    #[serde(default, deserialize_with = "null_default")]
+    pub name: String,
+    /// Its number.
+    #[serde(default)]
+    pub container_port: u16,
 }
 
 /// Hooks of a container.

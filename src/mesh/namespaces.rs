@@ -33,6 +33,14 @@ impl Namespace {
         self.labels.as_ref().and_then(|labels| labels.get(key))
     }
 
+    /// Its labels with the one that the API server adds.
+    pub fn labels_with_name(&self) -> Labels {
+        let known = self.labels.as_ref().map_or(&[][..], Labels::pairs);
+        let mut pairs = known.to_vec();
+        pairs.push((Name::from("kubernetes.io/metadata.name"), self.name.clone()));
+        Labels::from_pairs(pairs)
+    }
+
     /// The object.
     pub fn reference(&self) -> ObjectRef {
         ObjectRef::new(Kind::Namespace, &Name::from(""), &self.name)

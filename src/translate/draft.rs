@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::change::{Change, Edit, Manifest, Phase, rank};
 use super::fidelity::{Remark, Treatment};
 use super::{Translation, proof::Proofs};
-use crate::kinds::ObjectRef;
+use crate::kinds::{Kind, ObjectRef};
 use crate::mesh::Mesh;
 
 /// What the parts of a translation note.
@@ -119,7 +119,9 @@ impl Draft {
         changes.sort_by_cached_key(|change| {
             let object = change.edit.object().clone();
             let gone = change.edit.after().is_none();
-            (change.phase, gone, rank(object.kind), object)
+            // A pod that is made between its template's change and its namespace's must find both.
+            let last = change.phase == Phase::Switch && object.kind == Kind::Namespace;
+            (change.phase, gone, last, rank(object.kind), object)
         });
         let treatments = self.treatments.into_iter().map(|(object, noted)| {
             let mut remarks = noted.remarks;

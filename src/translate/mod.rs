@@ -2,7 +2,7 @@
 //!
 //! [`translate`] works in an order: which waypoints there will be and who is bound ([`waypoints`]),
 //! the Services that stand for subsets ([`versions`]), policies ([`policies`]), routes
-//! ([`routes`]), and what enrols the namespace ([`enrolment`]). Each part looks at its objects and
+//! ([`routes`]), NetworkPolicies ([`network`]), and what enrols the namespace ([`enrolment`]). Each part looks at its objects and
 //! notes in the [`Draft`] what becomes of them, why, and what changes when. Nothing is dropped: a
 //! field that has no counterpart is a [`Remark`] with its path.
 //!
@@ -16,6 +16,7 @@ mod draft;
 pub mod enrolment;
 pub mod fidelity;
 mod ground;
+pub mod network;
 pub mod options;
 pub mod policies;
 pub mod proof;
@@ -36,11 +37,19 @@ pub use topic::Topic;
 pub(crate) use draft::Draft;
 pub(crate) use ground::Ground;
 
-use crate::kinds::{KindSet, Name};
+use crate::kinds::{Kind, KindSet, Name};
 use crate::mesh::Mesh;
 
 /// The kinds that a translation looks at.
-pub const READS: KindSet = crate::waypoint::READS.and(crate::mesh::INSTALLATION);
+pub const READS: KindSet = crate::waypoint::READS
+    .and(crate::mesh::INSTALLATION)
+    .and(KindSet::of(&[
+        Kind::CustomResourceDefinition,
+        Kind::NetworkPolicy,
+        Kind::PeerAuthentication,
+        Kind::ServiceEntry,
+        Kind::IstioGateway,
+    ]));
 
 /// What the objects of some namespaces are in ambient mode.
 #[derive(Debug, Default)]
@@ -70,6 +79,7 @@ pub fn translate(mesh: &Mesh, namespaces: &BTreeSet<Name>, options: &Options) ->
     versions::translate(&ground, &mut draft);
     policies::translate(&ground, &mut draft);
     routes::translate(&ground, &mut draft);
+    network::translate(&ground, &mut draft);
     enrolment::translate(&ground, &mut draft);
     proof::prove(&ground, draft.finish(mesh))
 }

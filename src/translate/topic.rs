@@ -110,6 +110,8 @@ topics! {
     HeaderText = "AMB456",
     /// A copy of requests.
     Mirrors = "AMB457",
+    /// NetworkPolicies, and the port of tunnelled connections.
+    NetworkPolicy = "AMB601",
 }
 
 impl Topic {

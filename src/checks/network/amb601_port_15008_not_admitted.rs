@@ -2,9 +2,6 @@
 //! which they arrive in ambient mode (istio.io, Ambient and Kubernetes NetworkPolicy; istio/istio#52742,
 //! istio/ztunnel#1229).
 
-use super::admission::{Gap, HBONE, gaps};
-use super::fronts::{Barrier, Front, fronts};
-use super::with_name;
 use crate::checks::policy::names;
 use crate::checks::workload::may_have_sidecar;
 use crate::checks::{Area, Check, Id, Meta, Remedy, Severity, Sink, View};
@@ -14,6 +11,8 @@ use crate::kinds::{FieldPath, Kind, KindSet, LabelSelector, Name, Resource};
 use crate::mesh::namespaces::Namespace;
 use crate::mesh::workloads::{DataPlane, GATEWAY_NAME_LABEL, Mode, Role, Workload};
 use crate::mesh::Mesh;
+use crate::translate::network::admission::{Gap, HBONE, gaps};
+use crate::translate::network::fronts::{Barrier, Front, fronts};
 
 /// The check.
 pub static CHECK: Port15008NotAdmitted = Port15008NotAdmitted;
@@ -228,7 +227,7 @@ fn blocked(namespace: &Namespace, barrier: &Barrier<'_>, list: &str, effect: Str
 
 /// Policies of other namespaces that let their pods call this one, and not on the port.
 fn by_name(namespace: &Namespace, callers: &[Gap<'_>], out: &mut Sink<'_>) {
-    let labels = with_name(namespace);
+    let labels = namespace.labels_with_name();
     let elsewhere = |gap: &&Gap<'_>| gap.policy.metadata.namespace != namespace.name;
     for gap in callers.iter().filter(elsewhere) {
         let naming = gap.rules.iter().find(|(_, peers)| {

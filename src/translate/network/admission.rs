@@ -13,22 +13,22 @@ use crate::mesh::namespaces::DATA_PLANE_LABEL;
 use crate::mesh::workloads::{Role, Workload};
 
 /// The port on which ztunnel, sidecars and waypoints take tunnelled connections.
-pub(super) const HBONE: i64 = 15008;
+pub(crate) const HBONE: i64 = 15008;
 
 /// A rule whose peers lose their way.
 #[derive(Debug)]
-pub(super) struct Gap<'a> {
+pub(crate) struct Gap<'a> {
     /// The policy.
-    pub(super) policy: &'a Object<NetworkPolicy>,
+    pub(crate) policy: &'a Object<NetworkPolicy>,
     /// Its rules in question, in order: position, and the peers that no rule admits to the port
     /// (none named: everyone).
-    pub(super) rules: BTreeMap<usize, Vec<&'a NetworkPeer>>,
+    pub(crate) rules: BTreeMap<usize, Vec<&'a NetworkPeer>>,
     /// The workloads that are affected, sorted.
-    pub(super) workloads: Vec<&'a Workload>,
+    pub(crate) workloads: Vec<&'a Workload>,
 }
 
 /// The gaps in the policies of a namespace, by policy name.
-pub(super) fn gaps<'a>(
+pub(crate) fn gaps<'a>(
     mesh: &'a Mesh,
     namespace: &Name,
     direction: Direction,
@@ -82,7 +82,7 @@ pub(super) fn gaps<'a>(
 }
 
 /// The workloads of a namespace by the policies that isolate them.
-pub(super) fn selected<'a>(
+pub(crate) fn selected<'a>(
     mesh: &'a Mesh,
     namespace: &Name,
     policies: &[Object<NetworkPolicy>],
@@ -109,14 +109,14 @@ pub(super) fn selected<'a>(
 }
 
 /// Whether NetworkPolicies act on a workload's pods, and ztunnel, a sidecar or a waypoint will.
-pub(super) fn takes_part(workload: &Workload) -> bool {
+pub(crate) fn takes_part(workload: &Workload) -> bool {
     let kept_out = workload.labels.has(DATA_PLANE_LABEL, "none")
         && workload.role != Role::Waypoint
         && !workload.has_sidecar();
     !workload.host_network && workload.role != Role::Istio && !kept_out
 }
 
-pub(super) fn admits_hbone(rule: &PolicyRule) -> bool {
+pub(crate) fn admits_hbone(rule: &PolicyRule) -> bool {
     rule.ports.is_empty() || rule.ports.iter().any(|port| port.admits_tcp(HBONE))
 }
 
@@ -155,7 +155,7 @@ fn refused<'a>(
 }
 
 /// Whether a peer can be a pod: addresses that are public are not.
-pub(super) fn may_be_pods(peer: &NetworkPeer) -> bool {
+pub(crate) fn may_be_pods(peer: &NetworkPeer) -> bool {
     let Some(block) = &peer.ip_block else {
         return true;
     };

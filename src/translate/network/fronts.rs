@@ -15,9 +15,9 @@ use crate::waypoint;
 
 /// A waypoint in front of workloads of a namespace, there already or needed.
 #[derive(Debug)]
-pub(super) struct Front<'a> {
+pub(crate) struct Front<'a> {
     /// In words.
-    pub(super) name: String,
+    pub(crate) name: String,
     home: Name,
     home_labels: Option<Labels>,
     labels: Labels,
@@ -26,17 +26,17 @@ pub(super) struct Front<'a> {
 
 /// Where a policy stands between a waypoint and others.
 #[derive(Debug)]
-pub(super) struct Barrier<'a> {
+pub(crate) struct Barrier<'a> {
     /// The policy.
-    pub(super) policy: &'a Object<NetworkPolicy>,
+    pub(crate) policy: &'a Object<NetworkPolicy>,
     /// Its rule that names others, if it has one.
-    pub(super) rule: Option<usize>,
+    pub(crate) rule: Option<usize>,
     /// Those on the far side; none when the policy isolates the waypoint itself.
-    pub(super) workloads: Vec<&'a Workload>,
+    pub(crate) workloads: Vec<&'a Workload>,
 }
 
 /// The waypoints that requests to a namespace come through, or will because a Service needs one.
-pub(super) fn fronts<'a>(mesh: &'a Mesh, namespace: &Name) -> Vec<Front<'a>> {
+pub(crate) fn fronts<'a>(mesh: &'a Mesh, namespace: &Name) -> Vec<Front<'a>> {
     let mut found: BTreeMap<ObjectRef, Front<'a>> = BTreeMap::new();
     let need = waypoint::assess(mesh, namespace);
     let planned = || match &need.placement {
@@ -89,14 +89,15 @@ impl<'a> Front<'a> {
         Self {
             name,
             home: waypoint.namespace.clone(),
-            home_labels: home.and_then(|home| home.labels.as_ref().map(|_| super::with_name(home))),
+            home_labels: home
+                .and_then(|home| home.labels.as_ref().map(|_| home.labels_with_name())),
             labels: Labels::from_pairs(pairs.to_vec()),
             behind: BTreeMap::new(),
         }
     }
 
     /// Policies whose rules let others call the pods behind it, and not its own pods.
-    pub(super) fn inward(&self, mesh: &'a Mesh, namespace: &Name) -> Vec<Barrier<'a>> {
+    pub(crate) fn inward(&self, mesh: &'a Mesh, namespace: &Name) -> Vec<Barrier<'a>> {
         let of_pods =
             |rule: &PolicyRule, _: &Object<NetworkPolicy>| rule.peers.iter().any(may_be_pods);
         let concerns = |workload: &Workload| self.behind.contains_key(&workload.object);
@@ -104,11 +105,11 @@ impl<'a> Front<'a> {
     }
 
     /// Policies whose rules let pods call those behind it, and not its own pods.
-    pub(super) fn outward(&self, mesh: &'a Mesh, namespace: &Namespace) -> Vec<Barrier<'a>> {
+    pub(crate) fn outward(&self, mesh: &'a Mesh, namespace: &Namespace) -> Vec<Barrier<'a>> {
         let labels = namespace
             .labels
             .as_ref()
-            .map(|_| super::with_name(namespace));
+            .map(|_| namespace.labels_with_name());
         let names_those = |rule: &PolicyRule, policy: &Object<NetworkPolicy>| {
             rule.peers.iter().any(|peer| {
                 let mut behind = self.behind.values();
@@ -125,7 +126,7 @@ impl<'a> Front<'a> {
 
     /// The first policy of its namespace that isolates its own pods, if none there admits callers to
     /// them, or them to the pods that they call.
-    pub(super) fn isolated(&self, mesh: &'a Mesh, direction: Direction) -> Option<Barrier<'a>> {
+    pub(crate) fn isolated(&self, mesh: &'a Mesh, direction: Direction) -> Option<Barrier<'a>> {
         let policies = mesh.within::<NetworkPolicy>(&self.home).iter();
         let isolating: Vec<_> = policies
             .filter(|policy| policy.spec.isolates(direction))
