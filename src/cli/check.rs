@@ -1,11 +1,12 @@
 //! `check`: is this namespace ready, and what would break?
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::Context;
+use super::fail_on::FailOn;
 use super::input::{Loaded, Unnamed, load};
 use super::scope::ScopeArgs;
-use crate::checks::{self, Check, Ignore, Judgement, Severity, Verdict};
+use crate::checks::{self, Check, Ignore, Judgement, Verdict};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::report::CheckReport;
@@ -49,28 +50,6 @@ Examples:
   kubectl ambient check -A --fail-on change      judge every namespace with sidecars
   kubectl ambient check -f manifests/ -R         judge a tree of manifests, without a cluster
   helm template shop | kubectl ambient check -f -";
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum FailOn {
-    #[default]
-    Blocking,
-    Change,
-    Warning,
-    Info,
-    Never,
-}
-
-impl FailOn {
-    const fn severity(self) -> Option<Severity> {
-        match self {
-            Self::Blocking => Some(Severity::Blocking),
-            Self::Change => Some(Severity::Change),
-            Self::Warning => Some(Severity::Warning),
-            Self::Info => Some(Severity::Info),
-            Self::Never => None,
-        }
-    }
-}
 
 pub(super) fn run(args: &CheckArgs, context: &Context<'_>) -> Result<Exit, Error> {
     let checks = selected(&args.checks)?;

@@ -4,7 +4,9 @@ mod check;
 mod cluster;
 mod config;
 pub mod connection;
+mod convert;
 mod explain;
+mod fail_on;
 mod input;
 mod output;
 mod scope;
@@ -55,10 +57,18 @@ Exit codes: 0 ok, 1 a truthful no, 2 usage, 3 unreachable, 4 forbidden, 5 unread
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::CheckArgs),
+    Convert(Box<convert::ConvertArgs>),
     Waypoint(waypoint::WaypointArgs),
     Status(status::StatusArgs),
     Explain(explain::ExplainArgs),
     Version(version::VersionArgs),
+}
+
+impl Command {
+    /// Whether the command answers in a format.
+    const fn has(&self, format: crate::render::Format) -> bool {
+        format.is_general() || matches!(self, Self::Convert(_))
+    }
 }
 
 /// Runs the command that the arguments name and says how it ended.
@@ -88,7 +98,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         connection: &cli.connection,
     };
     let ended = match &cli.command {
+        command if !command.has(cli.output.format()) => Err(Error::new(
+            Exit::Usage,
+            "`-o diff` and `-o markdown` are formats of `convert` alone",
+        )),
         Command::Check(args) => check::run(args, &context),
+        Command::Convert(args) => convert::run(args, &context),
         Command::Waypoint(args) => waypoint::run(args, &context),
         Command::Status(args) => status::run(args, &context),
         Command::Explain(args) => explain::run(args, &context),

@@ -60,6 +60,10 @@ enum OutputFormat {
     Yaml,
     /// Names, a line each
     Name,
+    /// What changes, as a unified diff (convert)
+    Diff,
+    /// A comment for a pull request (convert)
+    Markdown,
 }
 
 impl OutputArgs {
@@ -70,6 +74,8 @@ impl OutputArgs {
             OutputFormat::Json => Format::Json,
             OutputFormat::Yaml => Format::Yaml,
             OutputFormat::Name => Format::Name,
+            OutputFormat::Diff => Format::Diff,
+            OutputFormat::Markdown => Format::Markdown,
         }
     }
 

@@ -1,6 +1,9 @@
 //! Rendering: a document becomes text. One format a file; nothing here knows where the text goes.
 
 mod check_screen;
+mod convert_markdown;
+mod convert_screen;
+mod diff;
 mod explain_screen;
 mod json;
 mod name;
@@ -15,7 +18,7 @@ use serde::Serialize;
 pub use text::Style;
 
 use crate::report::{
-    CheckList, CheckPage, CheckReport, StatusReport, VersionReport, WaypointPlanReport,
+    CheckList, CheckPage, CheckReport, Conversion, StatusReport, VersionReport, WaypointPlanReport,
 };
 
 /// An output format.
@@ -32,15 +35,41 @@ pub enum Format {
     Yaml,
     /// `kind/name` of what it is about, a line each.
     Name,
+    /// What changes, as a unified diff.
+    Diff,
+    /// A comment for a pull request.
+    Markdown,
+}
+
+impl Format {
+    /// Whether every document has it.
+    pub const fn is_general(self) -> bool {
+        !matches!(self, Self::Diff | Self::Markdown)
+    }
 }
 
 /// A document that every format can show.
-pub trait Document: Serialize {
+pub trait Document: Serialize + Sized {
     /// The screen for people.
     fn screen(&self, style: &Style, wide: bool) -> String;
 
     /// What it is about, as `kind/name`.
     fn names(&self) -> Vec<String>;
+
+    /// The document as YAML, or the objects that it is about.
+    fn yaml(&self) -> String {
+        yaml::render(self)
+    }
+
+    /// What changes. Empty where a document has no such form.
+    fn diff(&self, _style: &Style) -> String {
+        String::new()
+    }
+
+    /// A comment for a pull request. Empty where a document has no such form.
+    fn markdown(&self, _style: &Style) -> String {
+        String::new()
+    }
 }
 
 /// The text of a document in a format.
@@ -49,8 +78,32 @@ pub fn render(document: &impl Document, format: Format, style: &Style) -> String
         Format::Table => document.screen(style, false),
         Format::Wide => document.screen(style, true),
         Format::Json => json::render(document),
-        Format::Yaml => yaml::render(document),
+        Format::Yaml => document.yaml(),
         Format::Name => name::render(document),
+        Format::Diff => document.diff(style),
+        Format::Markdown => document.markdown(style),
+    }
+}
+
+impl Document for Conversion {
+    fn screen(&self, style: &Style, wide: bool) -> String {
+        convert_screen::render(self, style, wide)
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.manifest_names()
+    }
+
+    fn yaml(&self) -> String {
+        self.manifests()
+    }
+
+    fn diff(&self, style: &Style) -> String {
+        diff::render(self, style)
+    }
+
+    fn markdown(&self, style: &Style) -> String {
+        convert_markdown::render(self, style)
     }
 }
 

@@ -1,5 +1,7 @@
 //! What screens are made of: colours, glyphs, wrapped lines, tables.
 
+use std::borrow::Cow;
+
 use anstyle::{AnsiColor, Style as Ansi};
 use comfy_table::{ContentArrangement, Table, presets};
 
@@ -138,6 +140,27 @@ impl Style {
     }
 }
 
+/// Text from objects as it can be shown: what a terminal would obey is written out.
+///
+/// Line ends are kept where `lines` says so.
+pub(super) fn visible(text: &str, lines: bool) -> Cow<'_, str> {
+    let obeyed = |c: char| c.is_control() && !(lines && c == '\n');
+    // They turn the direction of what is written, and so hide what it says.
+    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if !text.contains(|c| obeyed(c) || turns(c)) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if obeyed(c) || turns(c) {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
+
 /// `1 change`, `2 changes`.
 pub(super) fn plural(count: usize, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
@@ -198,6 +221,19 @@ mod tests {
         );
         let long = "x".repeat(50);
         assert_eq!(style.wrap(2, &long), format!("  {long}\n"));
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_written_out() {
+        for (text, expected) in [
+            ("plain ä", "plain ä"),
+            ("a\u{1b}[31mred", "a\\u{1b}[31mred"),
+            ("a\u{9b}2J\r\n\t", "a\\u{9b}2J\\r\n\\t"),
+            ("safe\u{202e}txt", "safe\\u{202e}txt"),
+        ] {
+            assert_eq!(visible(text, true), expected);
+        }
+        assert_eq!(visible("a\nb", false), "a\\nb");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 mod check;
 mod checks;
+pub mod convert;
 mod status;
 mod version;
 mod waypoint_plan;
@@ -16,6 +17,7 @@ pub use check::{
     UnreadEntry, WaypointSummary,
 };
 pub use checks::{CheckEntry, CheckList, CheckPage};
+pub use convert::Conversion;
 pub use status::{StatusEntry, StatusReport};
 pub use version::{ControlPlaneEntry, VersionReport};
 pub use waypoint_plan::{EvidenceEntry, PlanEntry, ServiceEntry, WaypointPlanReport};

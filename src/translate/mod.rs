@@ -12,6 +12,7 @@
 #![allow(dead_code, reason = "the parts are being filled in")]
 
 pub mod change;
+pub mod decision;
 mod draft;
 pub mod enrolment;
 pub mod fidelity;
@@ -29,6 +30,7 @@ pub mod written;
 use std::collections::BTreeSet;
 
 pub use change::{Change, Edit, Manifest, Phase};
+pub use decision::{Decision, Net};
 pub use fidelity::{Fidelity, Remark, Treatment, Weight};
 pub use options::Options;
 pub use proof::Proofs;
@@ -69,6 +71,11 @@ impl Translation {
         let mut treatments = self.treatments.iter();
         treatments.any(|treatment| treatment.fidelity() == Fidelity::Refused)
     }
+}
+
+/// The Gateway API that the input's definitions are of; `None` when nothing tells.
+pub fn installed_gateway_api(mesh: &Mesh) -> Option<options::GatewayApi> {
+    routes::platform::installed(mesh)
 }
 
 /// Translates the objects of some namespaces, and compares.

@@ -1,0 +1,197 @@
+//! `convert`: what is this in ambient mode?
+
+mod asked;
+
+use clap::{Args, ValueEnum};
+
+use super::Context;
+use super::fail_on::FailOn;
+use super::input::{Loaded, Unnamed, load};
+use super::scope::ScopeArgs;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::kinds::{Kind, KindSet};
+use crate::report::Conversion;
+use crate::report::convert::Asked;
+use crate::translate::{self, Decision, Phase, options};
+
+/// Show what namespaces are in ambient mode: policies and routes translated, with proof
+///
+/// Reads a live cluster or, with -f, manifests. Nothing is changed.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(super) struct ConvertArgs {
+    #[command(flatten)]
+    scope: ScopeArgs,
+
+    /// Look at this object alone, with what it needs (can be repeated)
+    #[arg(long, help_heading = TRANSLATION, value_name = "KIND/NAME")]
+    only: Vec<String>,
+
+    /// What becomes of VirtualServices
+    #[arg(long, help_heading = TRANSLATION, value_enum, default_value_t)]
+    routes: Routes,
+
+    /// What becomes of prefixes of paths
+    #[arg(long, help_heading = TRANSLATION, value_enum, default_value_t)]
+    paths: Paths,
+
+    /// What becomes of callers that do not come through the waypoint
+    #[arg(long, help_heading = TRANSLATION, value_enum)]
+    guard: Option<Guard>,
+
+    /// Leave a workload in sidecar mode (can be repeated)
+    #[arg(long, help_heading = TRANSLATION, value_name = "WORKLOAD")]
+    defer: Vec<String>,
+
+    /// Go on in spite of a difference, with the reason (can be repeated)
+    #[arg(long, help_heading = TRANSLATION, value_name = "ID=REASON")]
+    accept: Vec<String>,
+
+    /// The release of Istio, where the input does not tell (e.g. 1.31)
+    #[arg(long, help_heading = TRANSLATION, value_name = "VERSION")]
+    istio_version: Option<String>,
+
+    /// The Gateway API, where the input does not tell (e.g. 1.4-standard, 1.4-experimental)
+    #[arg(long, help_heading = TRANSLATION, value_name = "VERSION-CHANNEL")]
+    gateway_api: Option<String>,
+
+    /// Show one phase alone: what may be applied together
+    #[arg(long, help_heading = RESULT, value_enum)]
+    phase: Option<PhaseName>,
+
+    /// Exit with 1 from remarks of this severity on; with anything refused it is 1 all the same
+    #[arg(long, help_heading = RESULT, value_enum, default_value_t, value_name = "SEVERITY")]
+    fail_on: FailOn,
+
+    /// Exit with 1 when anything would change
+    #[arg(long, help_heading = RESULT)]
+    exit_code: bool,
+}
+
+/// The heading of the flags that say how things are translated.
+const TRANSLATION: &str = "Translation";
+
+/// The heading of the flags that say what is done with the result.
+const RESULT: &str = "Result";
+
+const EXAMPLES: &str = "\
+Examples:
+  kubectl ambient convert -f manifests/ -R                what becomes of each object, and why
+  kubectl ambient convert -f manifests/ -o diff           the same as a diff
+  kubectl ambient convert -f manifests/ --phase prepare -o yaml | kubectl apply -f -
+  kubectl ambient convert -n shop --only AuthorizationPolicy/cart";
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Routes {
+    /// HTTPRoutes where that is provably the same, else they stay
+    #[default]
+    Auto,
+    /// HTTPRoutes, or a refusal
+    Httproute,
+    /// They stay VirtualServices
+    Keep,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Paths {
+    /// They go on matching strings
+    #[default]
+    Exact,
+    /// They match whole elements; requests that change are listed
+    Element,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Guard {
+    /// They are refused
+    Closed,
+    /// They are judged by their identity alone
+    Open,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum PhaseName {
+    /// Waypoints and what they will enforce; nothing is in force yet
+    Prepare,
+    /// Services are bound, namespaces labelled
+    Enrol,
+    /// Workloads lose their sidecars
+    Switch,
+    /// Routes of the Gateway API take over
+    Routes,
+    /// What only sidecars needed goes
+    Retire,
+}
+
+impl From<PhaseName> for Phase {
+    fn from(name: PhaseName) -> Self {
+        match name {
+            PhaseName::Prepare => Self::Prepare,
+            PhaseName::Enrol => Self::Enrol,
+            PhaseName::Switch => Self::Switch,
+            PhaseName::Routes => Self::Routes,
+            PhaseName::Retire => Self::Retire,
+        }
+    }
+}
+
+/// The kinds that the command reads: the definitions tell which Gateway API is installed.
+const READS: KindSet = translate::READS.and(KindSet::of(&[Kind::CustomResourceDefinition]));
+
+pub(super) fn run(args: &ConvertArgs, context: &Context<'_>) -> Result<Exit, Error> {
+    let reasons = asked::reasons(&args.accept)?;
+    let platform = asked::Platform::parse(args)?;
+    let Loaded {
+        mesh,
+        scope,
+        context: named,
+    } = load(&args.scope, READS, Unnamed::Injected, context)?;
+    platform.agrees_with(&mesh)?;
+    let namespaces = scope.iter().cloned().collect();
+    let options = options::Options {
+        routes: match args.routes {
+            Routes::Auto => options::RouteForm::Auto,
+            Routes::Httproute => options::RouteForm::HttpRoute,
+            Routes::Keep => options::RouteForm::Keep,
+        },
+        paths: match args.paths {
+            Paths::Exact => options::PathForm::Exact,
+            Paths::Element => options::PathForm::Element,
+        },
+        guard: args.guard.map(|guard| match guard {
+            Guard::Closed => options::Guard::Closed,
+            Guard::Open => options::Guard::Open,
+        }),
+        deferred: asked::deferred(&args.defer, &mesh, &namespaces)?,
+        accepted: reasons.keys().copied().collect(),
+        only: asked::only(&args.only, &mesh, &namespaces)?,
+        istio: platform.istio,
+        gateway_api: platform.gateway_api,
+    };
+    let translation = translate::translate(&mesh, &namespaces, &options);
+    let decision = Decision::new(&translation, &options, &mesh);
+    let asked = Asked {
+        options: &options,
+        phase: args.phase.map(Phase::from),
+        reasons: &reasons,
+    };
+    let header = context.output.header(named);
+    let report = Conversion::new(&mesh, &scope, &translation, &decision, &asked, header);
+    context.answer(&report)?;
+    Ok(exit(args, &report, decision.refuses()))
+}
+
+fn exit(args: &ConvertArgs, report: &Conversion, refuses: bool) -> Exit {
+    let severity = args.fail_on.severity();
+    let failed = severity.is_some_and(|threshold| report.has(threshold));
+    let changes = args.exit_code && report.changes_anything();
+    let undecided = !report.unread.is_empty() || report.namespaces.is_empty();
+    if refuses || failed || changes {
+        Exit::Negative
+    } else if undecided {
+        Exit::Undecided
+    } else {
+        Exit::Ok
+    }
+}
