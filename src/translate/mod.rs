@@ -81,12 +81,32 @@ pub fn installed_gateway_api(mesh: &Mesh) -> Option<options::GatewayApi> {
 /// Translates the objects of some namespaces, and compares.
 pub fn translate(mesh: &Mesh, namespaces: &BTreeSet<Name>, options: &Options) -> Translation {
     let ground = Ground::new(mesh, namespaces, options);
+    proof::prove(&ground, drafted(&ground))
+}
+
+/// Translates the objects of some namespaces. Nothing is compared but what a part needs for its
+/// decision.
+pub fn outline(mesh: &Mesh, namespaces: &BTreeSet<Name>, options: &Options) -> Translation {
+    drafted(&Ground::new(mesh, namespaces, options))
+}
+
+/// Compares a result, whoever made it, with the objects of these namespaces.
+pub fn compared(
+    mesh: &Mesh,
+    namespaces: &BTreeSet<Name>,
+    options: &Options,
+    result: Translation,
+) -> Translation {
+    proof::prove(&Ground::new(mesh, namespaces, options), result)
+}
+
+fn drafted(ground: &Ground<'_>) -> Translation {
     let mut draft = Draft::default();
-    waypoints::translate(&ground, &mut draft);
-    versions::translate(&ground, &mut draft);
-    policies::translate(&ground, &mut draft);
-    routes::translate(&ground, &mut draft);
-    network::translate(&ground, &mut draft);
-    enrolment::translate(&ground, &mut draft);
-    proof::prove(&ground, draft.finish(mesh))
+    waypoints::translate(ground, &mut draft);
+    versions::translate(ground, &mut draft);
+    policies::translate(ground, &mut draft);
+    routes::translate(ground, &mut draft);
+    network::translate(ground, &mut draft);
+    enrolment::translate(ground, &mut draft);
+    draft.finish(ground.mesh)
 }
