@@ -49,6 +49,8 @@ pub const WORKLOADS: KindSet = KindSet::of(&[
     Kind::Rollout,
     Kind::MutatingWebhookConfiguration,
 ]);
+/// The kinds from which it is known how many workloads and pods there are, whatever their modes.
+pub const COUNTED: KindSet = WORKLOADS.without(KindSet::of(&[Kind::MutatingWebhookConfiguration]));
 /// The kinds from which a Service's pods are known.
 pub const BACKING: KindSet = WORKLOADS.and(KindSet::of(&[Kind::Service]));
 /// The kinds from which the installation is known.

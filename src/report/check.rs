@@ -373,7 +373,7 @@ fn namespace_entry(mesh: &Mesh, judgement: &Judgement, name: &Name) -> Namespace
         .filter(|w| w.role == Role::Application)
         .collect();
     let need = waypoint::assess(mesh, name);
-    let all_read = super::all_read(mesh, crate::mesh::WORKLOADS);
+    let counted = super::all_read(mesh, crate::mesh::COUNTED);
     let services: Vec<ServiceFeatures> = need
         .needing()
         .map(|service| ServiceFeatures {
@@ -389,8 +389,8 @@ fn namespace_entry(mesh: &Mesh, judgement: &Judgement, name: &Name) -> Namespace
     NamespaceEntry {
         name: name.clone(),
         verdict: Verdict::name(judgement.verdict(name)),
-        workloads: all_read.then_some(applications.len()),
-        pods: (all_read && mesh.holds(crate::mesh::Part::Pods)).then(|| {
+        workloads: counted.then_some(applications.len()),
+        pods: (counted && mesh.holds(crate::mesh::Part::Pods)).then(|| {
             applications
                 .iter()
                 .map(|workload| workload.pod_count())

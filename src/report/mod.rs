@@ -56,3 +56,31 @@ pub fn istio_version(mesh: &Mesh) -> Option<String> {
         .oldest_version()
         .map(|version| version.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inventory::{Input, InventoryBuilder, Subject, Unread};
+    use crate::kinds::Kind;
+    use crate::mesh::{COUNTED, WORKLOADS};
+
+    #[test]
+    fn workloads_are_counted_although_nobody_may_look_at_webhooks() {
+        let with_gap = |kind| {
+            let mut builder = InventoryBuilder::new(Input::Cluster, "");
+            builder.unread(Unread {
+                subject: Subject::List {
+                    kind,
+                    namespace: None,
+                },
+                reason: "no right to list them".to_owned(),
+                place: None,
+            });
+            Mesh::new(builder.finish())
+        };
+        let webhooks = with_gap(Kind::MutatingWebhookConfiguration);
+        assert!(all_read(&webhooks, COUNTED));
+        assert!(!all_read(&webhooks, WORKLOADS));
+        assert!(!all_read(&with_gap(Kind::Pod), COUNTED));
+    }
+}

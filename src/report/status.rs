@@ -95,7 +95,8 @@ fn entry(mesh: &Mesh, namespace: &Namespace) -> StatusEntry {
     let count = |wanted| planes.iter().filter(|plane| **plane == wanted).count();
     let (sidecars, ambient) = (count(DataPlane::Sidecar), count(DataPlane::Ambient));
     let all_read = super::all_read(mesh, crate::mesh::WORKLOADS);
-    let holds_pods = all_read && mesh.holds(Part::Pods);
+    let counted = super::all_read(mesh, crate::mesh::COUNTED);
+    let holds_pods = counted && mesh.holds(Part::Pods);
     let has = |wanted: Mode| {
         applications
             .iter()
@@ -131,7 +132,7 @@ fn entry(mesh: &Mesh, namespace: &Namespace) -> StatusEntry {
         mode,
         mixed,
         labels: labels(namespace),
-        workloads: all_read.then_some(applications.len()),
+        workloads: counted.then_some(applications.len()),
         pods: holds_pods.then_some(planes.len()),
         sidecars: holds_pods.then_some(sidecars),
         ambient: holds_pods.then_some(ambient),

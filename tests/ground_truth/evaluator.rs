@@ -64,7 +64,7 @@ const PROXIES: [(&str, View, &str); 3] = [
 fn compare(objects: &[Value], pool: &[Request], count: &mut Count) {
     let yaml: Vec<String> = objects.iter().map(Value::to_string).collect();
     let yaml = yaml.join("\n---\n");
-    let mut manifests = Manifests::new(format!("{}---\n{yaml}\n", generate::SHOP));
+    let mut manifests = Manifests::new(format!("{}---\n{yaml}\n", crate::scene::SHOP));
     for (name, view, namespace) in PROXIES {
         manifests = manifests.proxy(match view {
             View::Sidecar | View::Far => Proxy::sidecar(name, namespace).label("app", "client"),
@@ -177,7 +177,7 @@ fn asked(request: &Request) -> Asked {
 /// The paths that the program takes for possible are those that Envoy leaves as they are before it looks for a route.
 #[test]
 fn possible_paths_are_those_that_envoy_does_not_change() {
-    let manifests = Manifests::new(generate::SHOP)
+    let manifests = Manifests::new(crate::scene::SHOP)
         .proxy(Proxy::sidecar("client", "shop").label("app", "client"))
         .proxy(Proxy::waypoint("waypoint", "shop"));
     let translation = match Oracle::shared().translate(&manifests) {

@@ -5,10 +5,14 @@ use harness::oracle::{
 };
 
 /// Services `a` to `d` on port 80 in namespace `shop`, and a waypoint that serves them all.
-const SHOP: &str = "
+pub(crate) const SHOP: &str = "
 apiVersion: v1
 kind: Namespace
 metadata: {name: shop, labels: {istio.io/use-waypoint: waypoint}}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: web}
 ---
 apiVersion: gateway.networking.k8s.io/v1
 kind: Gateway

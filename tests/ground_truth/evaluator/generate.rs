@@ -6,42 +6,6 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use serde_json::{Map, Value, json};
 
-/// The shop with its waypoint, and a second namespace of clients.
-pub(crate) const SHOP: &str = "
-apiVersion: v1
-kind: Namespace
-metadata: {name: shop, labels: {istio.io/use-waypoint: waypoint}}
----
-apiVersion: v1
-kind: Namespace
-metadata: {name: web}
----
-apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata: {name: waypoint, namespace: shop}
-spec: {gatewayClassName: istio-waypoint, listeners: [{name: mesh, port: 15008, protocol: HBONE}]}
----
-apiVersion: v1
-kind: Service
-metadata: {name: a, namespace: shop}
-spec: {selector: {app: a}, ports: [{name: http, port: 80}]}
----
-apiVersion: v1
-kind: Service
-metadata: {name: b, namespace: shop}
-spec: {selector: {app: b}, ports: [{name: http, port: 80}]}
----
-apiVersion: v1
-kind: Service
-metadata: {name: c, namespace: shop}
-spec: {selector: {app: c}, ports: [{name: http, port: 80}]}
----
-apiVersion: v1
-kind: Service
-metadata: {name: d, namespace: shop}
-spec: {selector: {app: d}, ports: [{name: http, port: 80}]}
-";
-
 /// So many meshes, each a list of objects and some requests.
 pub(crate) fn meshes(number: usize) -> Vec<(Vec<Value>, Vec<Request>)> {
     let mut runner = TestRunner::deterministic();
