@@ -8,6 +8,7 @@ mod finding;
 mod ignore;
 mod registry;
 mod run;
+mod translated;
 
 pub mod environment;
 pub mod extension;
@@ -19,15 +20,19 @@ pub mod traffic;
 pub mod wording;
 pub mod workload;
 
+use std::cell::OnceCell;
+use std::collections::BTreeSet;
 use std::fmt;
 
 pub use finding::{Finding, Remedy, Severity, Sink};
 pub use ignore::Ignore;
 pub use registry::{all, by_id};
 pub use run::{Judgement, NotRun, NotRunReason, Scope, Verdict, judge};
+pub use translated::Translated;
 
-use crate::kinds::KindSet;
+use crate::kinds::{KindSet, Name};
 use crate::mesh::{Mesh, Part, namespaces::Namespace};
+use crate::translate::{self, Options, Translation};
 
 /// The identity of a check, `AMBnxx`. It is never given to another check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -123,6 +128,7 @@ pub struct View<'a> {
     /// The mesh.
     pub mesh: &'a Mesh,
     scope: &'a Scope,
+    translation: &'a OnceCell<Translation>,
 }
 
 impl<'a> View<'a> {
@@ -132,6 +138,17 @@ impl<'a> View<'a> {
         self.scope
             .iter()
             .filter_map(move |name| mesh.namespace(name))
+    }
+
+    /// What the objects of these namespaces are in ambient mode, with the options that `convert` has
+    /// when none is given. It is made when it is first asked for.
+    pub fn translation(&self) -> &'a Translation {
+        let mesh = self.mesh;
+        let scope = self.scope;
+        self.translation.get_or_init(|| {
+            let namespaces: BTreeSet<Name> = scope.iter().cloned().collect();
+            translate::outline(mesh, &namespaces, &Options::default())
+        })
     }
 
     /// Whether a namespace is one of those that are judged.

@@ -1,5 +1,6 @@
 //! Running checks over a mesh, and the verdict that follows from their findings.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 use super::{Check, Finding, Id, Ignore, Severity, Sink, View};
@@ -181,7 +182,12 @@ pub fn judge(mesh: &Mesh, scope: &Scope, checks: &[&'static dyn Check], strict: 
     let inventory = mesh.inventory();
     // All checks still run over the rest, and no verdict is a yes.
     judgement.something_unread = inventory.unread.iter().any(Unread::is_of_a_file);
-    let view = View { mesh, scope };
+    let translation = OnceCell::new();
+    let view = View {
+        mesh,
+        scope,
+        translation: &translation,
+    };
     for check in checks {
         let meta = check.meta();
         if let Some(reason) = unreadable(&inventory.unread, meta.reads) {
