@@ -55,7 +55,8 @@ impl Draft {
         self.created.insert(object, (phase, manifest, because));
     }
 
-    /// A change of an object, as a JSON merge patch. Changes of one object in one phase are one.
+    /// A change of an object, as a JSON merge patch. Changes of one object in one phase are one. An
+    /// object that this translation creates may change in a later phase.
     pub(crate) fn patch(
         &mut self,
         phase: Phase,
@@ -83,7 +84,11 @@ impl Draft {
     /// The translation, not yet compared.
     pub(crate) fn finish(self, mesh: &Mesh) -> Translation {
         let mut changes = Vec::new();
-        for (phase, manifest, because) in self.created.into_values() {
+        let mut made: BTreeMap<ObjectRef, Manifest> = BTreeMap::new();
+        for (object, (phase, manifest, because)) in self.created {
+            if self.patched.contains_key(&object) {
+                made.insert(object, manifest.clone());
+            }
             changes.push(change(phase, Edit::Create(manifest), because));
         }
         let whole = |object: &ObjectRef| {
@@ -92,7 +97,7 @@ impl Draft {
         };
         let mut latest: BTreeMap<ObjectRef, Manifest> = BTreeMap::new();
         for (object, phases) in self.patched {
-            let Some(mut before) = whole(&object) else {
+            let Some(mut before) = made.remove(&object).or_else(|| whole(&object)) else {
                 continue;
             };
             for (phase, (patches, because)) in phases {
@@ -118,10 +123,15 @@ impl Draft {
         }
         changes.sort_by_cached_key(|change| {
             let object = change.edit.object().clone();
-            let gone = change.edit.after().is_none();
+            // What is new stands before what makes room for it changes.
+            let turn = match change.edit {
+                Edit::Create(_) => 0,
+                Edit::Update { .. } => 1,
+                Edit::Remove(_) => 2,
+            };
             // A pod that is made between its template's change and its namespace's must find both.
             let last = change.phase == Phase::Switch && object.kind == Kind::Namespace;
-            (change.phase, gone, last, rank(object.kind), object)
+            (change.phase, turn == 2, last, rank(object.kind), turn, object)
         });
         let treatments = self.treatments.into_iter().map(|(object, noted)| {
             let mut remarks = noted.remarks;

@@ -192,6 +192,19 @@ impl<'m> Policies<'m> {
         self.tokens.at(point, &self.settings.root_namespace)
     }
 
+    /// The PeerAuthentications that count for a pod.
+    pub fn peer_authentications(
+        &self,
+        pod: &Pod<'_>,
+    ) -> impl Iterator<Item = &'m PeerAuthentication> {
+        let Layers {
+            mesh,
+            namespace,
+            own,
+        } = self.peers_of(pod);
+        [mesh, namespace, own].into_iter().flatten()
+    }
+
     /// The PeerAuthentications of a namespace, oldest first.
     pub(super) fn peers_in(&self, namespace: &str) -> &[&'m PeerAuthentication] {
         self.peers.get(namespace).map_or(&[], Vec::as_slice)

@@ -81,7 +81,7 @@ pub(super) fn prove(ground: &Ground<'_>, mut translation: Translation) -> Transl
     let gone = |object: &ObjectRef| removed.contains(object);
     translation.proofs.routes = routes::prove(ground, &gone, &result);
     note_differences(&mut translation);
-    translation.proofs.calls = calls::prove(ground, &translation);
+    translation.proofs.calls = calls::prove(ground, &mut translation);
     translation
 }
 

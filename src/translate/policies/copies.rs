@@ -1,0 +1,212 @@
+//! Copies of policies for waypoints: the same policy, attached by `targetRefs`.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::ports::ServicePorts;
+use super::scene::Scene;
+use super::targets::{Judged, serves_only, to_services, to_waypoint, with_versions};
+use crate::kinds::path::field;
+use crate::kinds::{Kind, Name, ObjectRef};
+use crate::translate::change::{Manifest, SOURCE, new_object};
+use crate::translate::{Draft, Phase, Remark, Topic, Weight};
+
+/// What a copy is made of.
+pub(super) struct Original<'o> {
+    /// The policy.
+    pub(super) object: &'o ObjectRef,
+    /// The namespace of the copy.
+    pub(super) namespace: &'o Name,
+    /// Its spec.
+    pub(super) spec: &'o Value,
+    /// Whether it is for all of its namespace.
+    pub(super) wide: bool,
+    /// Whether it is only tried.
+    pub(super) dry_run: bool,
+}
+
+/// The specs of copies that judge the callers of some Services as an AuthorizationPolicy does.
+///
+/// Services for which its rules come out alike share a copy. One for which no rule of a DENY is left
+/// has none.
+pub(super) fn of_authorization(
+    scene: &Scene<'_>,
+    original: &Original<'_>,
+    judged: &[Judged<'_>],
+) -> Result<Vec<Value>, Remark> {
+    let mut groups: Vec<(Value, Vec<Judged<'_>>)> = Vec::new();
+    let refuses = original.spec["action"] != "ALLOW" && !original.spec["action"].is_null();
+    let rules = original.spec["rules"]
+        .as_array()
+        .map_or(&[][..], Vec::as_slice);
+    for service in judged {
+        let ports = ServicePorts::of(scene.ground.mesh, service.service);
+        let mut mapped = Vec::new();
+        for (position, rule) in rules.iter().enumerate() {
+            let rule = ports.rule(rule).map_err(|why| {
+                let says = format!(
+                    "its ports are those of pods, and {}",
+                    why.why(service.service)
+                );
+                let at = field!["spec", "rules", position, "to"];
+                Remark::new(Topic::PolicyPorts, Weight::Refused, at, says)
+                    .remedy("name the port by its number in targetPort")
+            })?;
+            mapped.extend(rule);
+        }
+        if refuses && mapped.is_empty() {
+            continue;
+        }
+        let mut spec = original.spec.as_object().cloned().unwrap_or_default();
+        spec.remove("selector");
+        if mapped.is_empty() {
+            spec.remove("rules");
+        } else {
+            spec.insert("rules".to_owned(), mapped.into());
+        }
+        let spec = Value::Object(spec);
+        match groups.iter_mut().find(|(known, _)| *known == spec) {
+            Some((_, services)) => services.push(*service),
+            None => groups.push((spec, vec![*service])),
+        }
+    }
+    let single = groups.len() == 1;
+    let attach = |(spec, services): (Value, Vec<Judged<'_>>)| {
+        attached(scene, original, &spec, &services, single)
+    };
+    Ok(groups.into_iter().flat_map(attach).collect())
+}
+
+/// The specs of copies of what has no ports.
+pub(super) fn as_it_is(
+    scene: &Scene<'_>,
+    original: &Original<'_>,
+    judged: &[Judged<'_>],
+) -> Vec<Value> {
+    let mut spec = original.spec.as_object().cloned().unwrap_or_default();
+    spec.remove("selector");
+    if judged.is_empty() {
+        return Vec::new();
+    }
+    attached(scene, original, &Value::Object(spec), judged, true)
+}
+
+/// A spec with targets; on the Gateway of a waypoint where that is meant and comes to the same.
+fn attached(
+    scene: &Scene<'_>,
+    original: &Original<'_>,
+    spec: &Value,
+    services: &[Judged<'_>],
+    for_all: bool,
+) -> Vec<Value> {
+    let mut by_waypoint: BTreeMap<&ObjectRef, Vec<Judged<'_>>> = BTreeMap::new();
+    for service in services {
+        by_waypoint
+            .entry(service.waypoint)
+            .or_default()
+            .push(*service);
+    }
+    let mut references = Vec::new();
+    let mut single: Vec<ObjectRef> = Vec::new();
+    for (waypoint, services) in by_waypoint {
+        let all = original.wide && for_all;
+        if all && serves_only(scene.ground, waypoint, original.namespace, &services) {
+            references.push(to_waypoint(waypoint));
+        } else {
+            let all = services.iter();
+            single
+                .extend(all.flat_map(|judged| with_versions(scene.ground, &judged.service.object)));
+        }
+    }
+    single.sort();
+    single.dedup();
+    references.extend(to_services(&single));
+    let with = |targets: Value| {
+        let mut fields = Map::new();
+        fields.insert("targetRefs".to_owned(), targets);
+        fields.extend(spec.as_object().cloned().unwrap_or_default());
+        Value::Object(fields)
+    };
+    references.into_iter().map(with).collect()
+}
+
+/// Creates copies under the name of their original; gives what they are called.
+pub(super) fn create(
+    scene: &Scene<'_>,
+    draft: &mut Draft,
+    original: &Original<'_>,
+    specs: Vec<Value>,
+) -> Vec<ObjectRef> {
+    let mut made = Vec::new();
+    for (position, spec) in specs.into_iter().enumerate() {
+        let name = match position {
+            0 => format!("{}-wp", original.object.name),
+            more => format!("{}-wp-{}", original.object.name, more + 1),
+        };
+        let new = New {
+            kind: original.object.kind,
+            namespace: original.namespace,
+            name: &name,
+            source: original.object,
+            dry_run: original.dry_run,
+        };
+        made.push(new.create(scene, draft, spec, &[original.object]));
+    }
+    made
+}
+
+/// An object that is made.
+pub(super) struct New<'n> {
+    pub(super) kind: Kind,
+    pub(super) namespace: &'n Name,
+    pub(super) name: &'n str,
+    pub(super) source: &'n ObjectRef,
+    pub(super) dry_run: bool,
+}
+
+impl New<'_> {
+    /// Creates it, under the first free name; nothing is done where it is there already.
+    pub(super) fn create(
+        &self,
+        scene: &Scene<'_>,
+        draft: &mut Draft,
+        spec: Value,
+        because: &[&ObjectRef],
+    ) -> ObjectRef {
+        let inventory = scene.ground.mesh.inventory();
+        for number in 1_usize.. {
+            let name = match number {
+                1 => self.name.to_owned(),
+                more => format!("{}-{more}", self.name),
+            };
+            let object = ObjectRef::new(self.kind, self.namespace, &Name::from(name.as_str()));
+            if draft.creates(&object) {
+                continue;
+            }
+            if let Some(known) = inventory.whole(&object) {
+                if is_ours(&known) && known["spec"] == spec {
+                    return object;
+                }
+                continue;
+            }
+            draft.create(Phase::Prepare, self.manifest(&name, spec), because);
+            return object;
+        }
+        unreachable!("some name is free")
+    }
+
+    fn manifest(&self, name: &str, spec: Value) -> Manifest {
+        let source = Some(self.source);
+        let manifest = new_object(self.kind, self.namespace, name, source, &[], spec);
+        if !self.dry_run {
+            return manifest;
+        }
+        manifest.patched(&json!({"metadata": {"annotations": {"istio.io/dry-run": "true"}}}))
+    }
+}
+
+/// Whether this program made an object.
+pub(super) fn is_ours(object: &Value) -> bool {
+    object["metadata"]["annotations"].get(SOURCE).is_some()
+}

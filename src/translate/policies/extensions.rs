@@ -1,0 +1,137 @@
+//! WasmPlugins and Telemetries: what runs in sidecars runs in waypoints.
+
+use super::copies::{self, Original, is_ours};
+use super::scene::Scene;
+use super::targets::in_front;
+use crate::inventory::{Listed, Object};
+use crate::kinds::authorization::AttachedSpec;
+use crate::kinds::envoy_extension::{Telemetry, WasmPlugin};
+use crate::kinds::path::field;
+use crate::kinds::{Kind, Name};
+use crate::mesh::waypoints::WAYPOINT_CLASS;
+use crate::translate::{Draft, Phase, Remark, Topic, Weight};
+
+pub(super) fn translate(scene: &Scene<'_>, draft: &mut Draft) {
+    each::<WasmPlugin>(scene, draft, |plugin| &plugin.spec);
+    each::<Telemetry>(scene, draft, |telemetry| &telemetry.spec);
+}
+
+fn each<T: Listed>(scene: &Scene<'_>, draft: &mut Draft, spec: fn(&T) -> &AttachedSpec) {
+    for namespace in scene.ground.namespaces {
+        for object in scene.ground.mesh.within::<T>(namespace) {
+            one(scene, draft, object, spec(object), namespace);
+        }
+        let root = &scene.settings.root_namespace;
+        // Telemetries of the mesh and of a namespace are every proxy's, waypoints' too.
+        if T::KIND != Kind::WasmPlugin || namespace == root {
+            continue;
+        }
+        for object in scene.ground.mesh.within::<T>(root) {
+            of_the_mesh(scene, draft, object, spec(object), namespace);
+        }
+    }
+}
+
+fn is_attached(spec: &AttachedSpec) -> bool {
+    !spec.target_refs.is_empty() || spec.target_ref.is_some()
+}
+
+fn one<T: Listed>(
+    scene: &Scene<'_>,
+    draft: &mut Draft,
+    object: &Object<T>,
+    spec: &AttachedSpec,
+    namespace: &Name,
+) {
+    let name = object.reference();
+    draft.look(&name);
+    let Some(whole) = scene.ground.mesh.inventory().whole(&name) else {
+        return;
+    };
+    if is_ours(&whole) {
+        return;
+    }
+    if is_attached(spec) {
+        super::attached::remark(scene, draft, &name, &spec.target_refs);
+        return;
+    }
+    let selector = spec.selector.as_ref();
+    let labels = selector.map(|s| s.match_labels.clone()).unwrap_or_default();
+    if labels.is_empty() && T::KIND == Kind::Telemetry {
+        let says = "is for every proxy of its namespace, waypoints too";
+        draft.remark(
+            &name,
+            Remark::new(Topic::ProxyExtension, Weight::Kept, field!["spec"], says),
+        );
+        return;
+    }
+    let at = if labels.is_empty() {
+        field!["spec"]
+    } else {
+        field!["spec", "selector"]
+    };
+    let members = scene.selected(namespace, &labels);
+    if members.is_empty() {
+        return;
+    }
+    let judged = in_front(scene, &members);
+    let without = members
+        .iter()
+        .find(|member| scene.members[**member].behind.is_empty());
+    if let Some(member) = without
+        && !labels.is_empty()
+    {
+        let workload = scene.members[*member].workload.object.short();
+        let says = format!("{workload} has no Service with a waypoint that it could run in");
+        let remark = Remark::new(Topic::ProxyExtension, Weight::Refused, at, says)
+            .remedy("put a Service in front of it that has a waypoint");
+        draft.remark(&name, remark);
+        return;
+    }
+    if judged.is_empty() || !super::shared::same_for_all(scene, draft, &name, &members, at.clone())
+    {
+        return;
+    }
+    let original = Original {
+        object: &name,
+        namespace,
+        spec: &whole["spec"],
+        wide: labels.is_empty(),
+        dry_run: false,
+    };
+    let specs = copies::as_it_is(scene, &original, &judged);
+    for copy in copies::create(scene, draft, &original, specs) {
+        let says = format!("goes on at the waypoint, as {}", copy.short());
+        draft.becomes(&name, &copy);
+        draft.remark(
+            &name,
+            Remark::new(Topic::ProxyExtension, Weight::Form, at.clone(), says),
+        );
+    }
+    let stays = !scene.bystanders(namespace, &labels).is_empty()
+        || members.iter().any(|member| scene.members[*member].deferred);
+    if !stays {
+        draft.remove(Phase::Retire, &name, &[&name]);
+    }
+}
+
+/// A WasmPlugin of the root namespace, which no waypoint takes.
+fn of_the_mesh<T: Listed>(
+    scene: &Scene<'_>,
+    draft: &mut Draft,
+    object: &Object<T>,
+    spec: &AttachedSpec,
+    namespace: &Name,
+) {
+    let selector = spec.selector.as_ref();
+    let labels = selector.map(|s| s.match_labels.clone()).unwrap_or_default();
+    if is_attached(spec) || scene.selected(namespace, &labels).is_empty() {
+        return;
+    }
+    let says = format!("runs in the sidecars of {namespace}, and would run in no waypoint");
+    let remark = Remark::new(Topic::ProxyExtension, Weight::Refused, field!["spec"], says);
+    let remedy = format!(
+        "its owner may attach a copy to GatewayClass/{WAYPOINT_CLASS}; then accept this one"
+    );
+    draft.remark(&object.reference(), remark.remedy(remedy));
+}

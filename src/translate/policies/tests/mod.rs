@@ -1,0 +1,1 @@
+//! Policies of small meshes, translated and compared.
