@@ -76,20 +76,6 @@ pub struct Container {
     /// What it does when it starts and before it stops.
     #[serde(default, deserialize_with = "null_default")]
     pub lifecycle: Lifecycle,
-    /// The ports it declares; it may listen on others.
-    #[serde(default, deserialize_with = "null_default")]
-    pub ports: Vec<ContainerPort>,
-}
-
-/// A port of a container.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ContainerPort {
-    /// The name by which Services may mean it.
-    #[serde(default, deserialize_with = "null_default")]
-    pub name: String,
-    /// Its number.
-    pub container_port: u16,
 }
 
 /// A port of a container.

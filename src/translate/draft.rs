@@ -131,7 +131,14 @@ impl Draft {
             };
             // A pod that is made between its template's change and its namespace's must find both.
             let last = change.phase == Phase::Switch && object.kind == Kind::Namespace;
-            (change.phase, turn == 2, last, rank(object.kind), turn, object)
+            (
+                change.phase,
+                turn == 2,
+                last,
+                rank(object.kind),
+                turn,
+                object,
+            )
         });
         let treatments = self.treatments.into_iter().map(|(object, noted)| {
             let mut remarks = noted.remarks;

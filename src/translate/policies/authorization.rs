@@ -205,7 +205,7 @@ impl Policy<'_> {
             draft,
             &self.object,
             &self.members,
-            self.selector(),
+            &self.selector(),
         )
     }
 
@@ -247,8 +247,13 @@ impl Policy<'_> {
     /// A policy that ztunnel can judge, of workloads whose callers come through a waypoint: their
     /// identities are seen there, and only there.
     fn connections(&self, scene: &Scene<'_>, draft: &mut Draft) {
-        let fine =
-            super::shared::same_for_all(scene, draft, &self.object, &self.members, self.selector());
+        let fine = super::shared::same_for_all(
+            scene,
+            draft,
+            &self.object,
+            &self.members,
+            &self.selector(),
+        );
         let copied = match self.typed.spec.action {
             Action::Deny => self.typed.spec.rules.iter().any(rules::names_source),
             _ => true,

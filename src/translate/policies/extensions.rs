@@ -88,8 +88,7 @@ fn one<T: Listed>(
         draft.remark(&name, remark);
         return;
     }
-    if judged.is_empty() || !super::shared::same_for_all(scene, draft, &name, &members, at.clone())
-    {
+    if judged.is_empty() || !super::shared::same_for_all(scene, draft, &name, &members, &at) {
         return;
     }
     let original = Original {

@@ -112,7 +112,9 @@ pub(super) fn translate(scene: &Scene<'_>, draft: &mut Draft) {
         };
         let mut because = names(&judged.refuses_requests);
         because.extend(tokens.iter().map(|policy| policy.reference()));
-        if !because.is_empty() && !open {
+        if open {
+            unjudged(scene, draft, &member.workload.object, &because);
+        } else if !because.is_empty() {
             need(Piece::Closed, because);
         }
     }
@@ -132,6 +134,32 @@ pub(super) fn translate(scene: &Scene<'_>, draft: &mut Draft) {
         made.refuse(draft, &alike);
     }
 }
+
+/// Says of policies that they do not judge callers who go past the waypoint.
+fn unjudged(scene: &Scene<'_>, draft: &mut Draft, workload: &ObjectRef, policies: &[ObjectRef]) {
+    for policy in policies {
+        let says = format!(
+            "callers of {} that go past the waypoint are not judged by it",
+            workload.short()
+        );
+        let remark = Remark::new(Topic::Guard, when_open(scene), field!["spec"], says);
+        draft.remark(policy, remark.remedy(CHOICES));
+    }
+}
+
+/// What an open guard weighs.
+fn when_open(scene: &Scene<'_>) -> Weight {
+    if scene.ground.options.accepted.contains(&Topic::Guard) {
+        Weight::Lossy
+    } else {
+        Weight::Refused
+    }
+}
+
+/// What a person can do about callers that go past a waypoint.
+const CHOICES: &str = "move these callers first, or choose: --guard closed refuses them, --guard open \
+     judges them by identity alone (with --accept AMB311=REASON), --defer WORKLOAD leaves a workload \
+     in sidecar mode";
 
 /// Whether a policy of the whole namespace or mesh is what reads requests: others are refused
 /// where no waypoint can read them.
@@ -306,12 +334,8 @@ impl Made<'_, '_> {
             )
         };
         for policy in policies {
-            let remark = Remark::new(Topic::Guard, weight, field!["spec"], says.clone()).remedy(
-                "move these callers first, or choose: --guard closed refuses them, --guard open \
-                 judges them by identity alone (with --accept AMB311=REASON), --defer WORKLOAD \
-                 leaves a workload in sidecar mode",
-            );
-            draft.remark(policy, remark);
+            let remark = Remark::new(Topic::Guard, weight, field!["spec"], says.clone());
+            draft.remark(policy, remark.remedy(CHOICES));
         }
     }
 

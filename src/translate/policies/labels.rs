@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::rules::Shape;
 use super::scene::{Scene, without_tls_mode};
 use crate::kinds::{Labels, Name};
 use crate::mesh::workloads::{Role, Workload};
@@ -87,16 +86,12 @@ fn candidates(scene: &Scene<'_>, member: usize) -> Vec<(Labels, Name)> {
         if policy.metadata.namespace == *home && policy.spec.target_refs.is_empty() {
             let selector = policy.spec.selector.as_ref();
             let labels = selector.map(|s| s.match_labels.clone()).unwrap_or_default();
-            let name = if Shape::of(&policy.spec).needs_http() || !labels.is_empty() {
-                policy.metadata.name.clone()
-            } else {
-                home.clone()
-            };
-            all.push((without_tls_mode(&labels).1, name));
+            all.push((without_tls_mode(&labels).1, policy.metadata.name.clone()));
         }
     }
     // One for all of the namespace comes last of these.
-    all.sort_by_key(|(labels, _)| labels.is_empty());
+    all.sort_by_key(|(labels, _): &(Labels, Name)| labels.is_empty());
+    let policies = all.len();
     let services = this.behind.iter().map(|front| front.service);
     for service in services.chain(this.past.iter().map(|(service, _)| *service)) {
         let selector = scene.ground.mesh.spec(service).selector.clone();
@@ -105,6 +100,15 @@ fn candidates(scene: &Scene<'_>, member: usize) -> Vec<(Labels, Name)> {
         }
     }
     all.extend(own(this.workload).map(|labels| (labels, this.workload.object.name.clone())));
+    // What a Service selects is called like the Service, whoever else selects it.
+    let called: Vec<(Labels, Name)> = all.iter().skip(policies).cloned().collect();
+    for (labels, name) in &mut all {
+        if labels.is_empty() {
+            *name = home.clone();
+        } else if let Some((_, better)) = called.iter().find(|(known, _)| known == labels) {
+            *name = better.clone();
+        }
+    }
     all
 }
 

@@ -170,17 +170,17 @@ impl Naming {
 
     /// A source that is these.
     pub(super) fn only(&self, identities: &[Identity]) -> Value {
-        let (field, names) = self.named(identities, self.by_account(identities));
+        let (field, names) = Self::named(identities, self.by_account(identities));
         json!({field: names})
     }
 
     /// A source that is anybody else, those without an identity too.
     pub(super) fn anybody_but(&self, identities: &[Identity]) -> Value {
-        let (field, names) = self.named(identities, self.by_account(identities));
+        let (field, names) = Self::named(identities, self.by_account(identities));
         json!({negative(field): names})
     }
 
-    fn named(&self, identities: &[Identity], by_account: bool) -> (&'static str, Vec<String>) {
+    fn named(identities: &[Identity], by_account: bool) -> (&'static str, Vec<String>) {
         if by_account {
             let name = |i: &Identity| format!("{}/{}", i.namespace, i.service_account);
             ("serviceAccounts", identities.iter().map(name).collect())
@@ -231,9 +231,9 @@ impl Naming {
             let beside = others
                 .iter()
                 .any(|field| strings(source.get(*field)).is_some());
-            let (field, names) = self.named(&here, self.by_account(&here) && !beside);
+            let (field, names) = Self::named(&here, self.by_account(&here) && !beside);
             let mut all = strings(source.get(negative(field))).unwrap_or_default();
-            all.extend(names.into_iter());
+            all.extend(names);
             source.insert(negative(field).to_owned(), json!(all));
             changed = true;
         }

@@ -13,7 +13,7 @@ pub(super) fn same_for_all(
     draft: &mut Draft,
     policy: &ObjectRef,
     members: &[usize],
-    at: FieldPath,
+    at: &FieldPath,
 ) -> bool {
     let mut fine = true;
     for member in members {

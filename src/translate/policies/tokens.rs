@@ -77,9 +77,7 @@ fn one(
             draft.remark(&object, remark);
         }
     }
-    if judged.is_empty()
-        || !super::shared::same_for_all(scene, draft, &object, &members, at.clone())
-    {
+    if judged.is_empty() || !super::shared::same_for_all(scene, draft, &object, &members, &at) {
         return;
     }
     let original = Original {

@@ -1,16 +1,20 @@
 //! Verdicts, before and after: calls to sidecars by the policies as they were, calls to ambient pods
 //! by those of the result, read back from its text.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::CallProof;
-use crate::inventory::{Input, Inventory, InventoryBuilder, Listed};
-use crate::kinds::authorization::{AuthorizationPolicy, PeerAuthentication, RequestAuthentication};
-use crate::kinds::path::field;
+use super::faults::Faults;
+use crate::inventory::Listed;
+use crate::kinds::authorization::{
+    Action, AuthorizationPolicy, PeerAuthentication, RequestAuthentication,
+};
 use crate::kinds::{Kind, Labels, Name, ObjectRef, Resource};
+use crate::mesh::Mesh;
 use crate::mesh::injection::INJECT_LABEL;
 use crate::mesh::services::Service;
 use crate::mesh::workloads::DataPlane;
+use crate::semantics::authorization::{beyond_ztunnel, is_dry_run, needs_http};
 use crate::semantics::identity::Identity;
 use crate::semantics::verdict::{
     Bounds, Callee, Cause, Comparison, Difference, Judge, Pod, Point, Policies, Port, Protocol,
@@ -18,76 +22,65 @@ use crate::semantics::verdict::{
 };
 use crate::translate::policies::ports::targets;
 use crate::translate::policies::scene::{Member, Scene};
-use crate::translate::{Ground, Phase, Remark, Topic, Translation, Weight, written};
+use crate::translate::{Ground, Translation};
 
 /// How a call comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Arrival {
+pub(super) enum Arrival {
     /// Through the waypoint, or, where there is none, from ztunnel to ztunnel.
     Service,
     /// From a sidecar, past the waypoint.
     Past,
 }
 
-pub(super) fn prove(ground: &Ground<'_>, translation: &mut Translation) -> Vec<CallProof> {
+pub(super) fn prove(
+    ground: &Ground<'_>,
+    written: &Mesh,
+    translation: &mut Translation,
+) -> Vec<CallProof> {
     let settings = Settings::of(&ground.mesh.installation().config);
     let scene = Scene::new(ground, &settings);
-    if scene.members.is_empty() {
-        return Vec::new();
-    }
-    let result = Result::of(translation);
-    let (authorization, tokens, peers) = (
-        result.list::<AuthorizationPolicy>(ground),
-        result.list::<RequestAuthentication>(ground),
-        result.list::<PeerAuthentication>(ground),
-    );
-    let after = Policies::new(&settings, authorization, tokens, peers);
-    let prover = Prover {
-        waypoints: waypoints(&scene),
-        scene: &scene,
-        after: &after,
-    };
     let mut proofs = Vec::new();
     let mut faults = Faults::default();
-    for member in &scene.members {
-        prover.member(member, &mut proofs, &mut faults);
+    if !scene.members.is_empty() {
+        let result = Result::of(written, translation);
+        let after = Policies::new(
+            &settings,
+            result.list::<AuthorizationPolicy>(ground),
+            result.list::<RequestAuthentication>(ground),
+            result.list::<PeerAuthentication>(ground),
+        );
+        let prover = Prover {
+            waypoints: waypoints(&scene),
+            scene: &scene,
+            after: &after,
+        };
+        for member in &scene.members {
+            prover.member(member, &mut proofs, &mut faults);
+        }
     }
     faults.tell(translation);
     proofs
 }
 
 /// The policies of the result, read back.
-struct Result {
-    written: Inventory,
-    touched: BTreeSet<ObjectRef>,
+struct Result<'r> {
+    written: &'r Mesh,
+    touched: BTreeSet<&'r ObjectRef>,
 }
 
-impl Result {
-    fn of(translation: &Translation) -> Self {
-        const POLICIES: [Kind; 3] = [
-            Kind::AuthorizationPolicy,
-            Kind::RequestAuthentication,
-            Kind::PeerAuthentication,
-        ];
-        let there = translation.by_the_end_of(Phase::Retire).into_iter();
-        let policies = there.filter(|manifest| POLICIES.contains(&manifest.object().kind));
-        let mut builder = InventoryBuilder::new(Input::Manifests, "default");
-        builder.file("result.yaml", written::stream(policies));
-        let touched = translation
-            .changes
-            .iter()
-            .map(|change| change.edit.object().clone());
+impl<'r> Result<'r> {
+    fn of(written: &'r Mesh, translation: &'r Translation) -> Self {
+        let touched = translation.changes.iter();
         Self {
-            written: builder.finish(),
-            touched: touched.collect(),
+            written,
+            touched: touched.map(|change| change.edit.object()).collect(),
         }
     }
 
     /// The objects of a kind: those that were written, and those that nothing was done to.
-    fn list<'r, T: Listed>(&'r self, ground: &'r Ground<'_>) -> Vec<&'r T> {
-        let written = T::list(&self.written.objects)
-            .iter()
-            .map(|object| &object.value);
+    fn list<T: Listed>(&self, ground: &Ground<'r>) -> Vec<&'r T> {
+        let written = self.written.all::<T>().iter().map(|object| &object.value);
         let known = ground.mesh.all::<T>().iter().map(|object| &object.value);
         let untouched = known.filter(|object| !self.touched.contains(&object.reference()));
         written.chain(untouched).collect()
@@ -108,7 +101,8 @@ fn waypoints(scene: &Scene<'_>) -> Vec<Identity> {
         .collect()
 }
 
-struct Prover<'p, 'g> {
+/// Compares workload by workload.
+pub(super) struct Prover<'p, 'g> {
     scene: &'p Scene<'g>,
     after: &'p Policies<'p>,
     waypoints: Vec<Identity>,
@@ -118,81 +112,41 @@ impl Prover<'_, '_> {
     /// Compares calls to a workload, by each Service in front of it and past all of them.
     fn member(&self, member: &Member<'_>, proofs: &mut Vec<CallProof>, faults: &mut Faults) {
         let labels = labels_after(member);
-        let (from, to) = (
-            member.pod(),
-            Pod {
-                labels: &labels,
-                ..member.pod()
-            },
-        );
-        let before = Situation::of(
-            callee(from, DataPlane::Sidecar, &self.scene.policies),
-            DataPlane::Sidecar,
-            None,
-        );
+        let from = callee(member.pod(), DataPlane::Sidecar, &self.scene.policies);
+        let before = Situation::of(from, DataPlane::Sidecar, None);
         let mode = if member.deferred {
             DataPlane::Sidecar
         } else {
             DataPlane::Ambient
         };
-        let there = callee(to, mode, self.after);
+        let pod = Pod {
+            labels: &labels,
+            ..member.pod()
+        };
+        let there = callee(pod, mode, self.after);
         let past = Situation::of(there, DataPlane::Sidecar, None);
-        if self.concerns(&before).is_empty() && self.concerns(&past).is_empty() {
+        if concerns(&before).is_empty() && concerns(&past).is_empty() {
             return;
         }
-        let workload = &member.workload.object;
-        let mesh = self.scene.ground.mesh;
+        let mut case = Case {
+            prover: self,
+            workload: &member.workload.object,
+            reads: self.reads(member),
+            before,
+            proofs,
+            faults,
+        };
         let mut all_ports = BTreeSet::new();
-        for service in mesh.services_of(member.workload) {
+        for service in self.scene.ground.mesh.services_of(member.workload) {
             let ports = ports_of(self.scene, service, member);
-            let front = member
-                .behind
-                .iter()
-                .find(|front| front.service.object == service.object);
-            let versions = self.scene.ground.versions.of_service(&service.object);
-            let called: Vec<&ObjectRef> = match front {
-                Some(_) => std::iter::once(&service.object).chain(versions).collect(),
-                None => vec![&service.object],
-            };
-            for called in called {
-                let through = front.map(|front| self.through(front.waypoint, called));
-                let after = Situation::of(there, DataPlane::Ambient, through.as_ref());
-                let found = self.compared(&before, &after, &ports);
-                let concerns = self.both(&before, &after);
-                faults.note(Arrival::Service, &concerns, &found);
-                proofs.push(CallProof {
-                    workload: workload.clone(),
-                    service: Some(called.clone()),
-                    concerns,
-                    comparison: found,
-                });
-            }
-            all_ports.extend(ports.iter().map(|port| Port {
+            case.service(member, there, service, &ports);
+            let alone = |port: &Port| Port {
                 service: None,
                 ..*port
-            }));
+            };
+            all_ports.extend(ports.iter().map(alone));
         }
-        let declared: BTreeSet<u16> = all_ports.iter().map(|port| port.pod).collect();
-        let mut others = before.named_ports();
-        others.extend(past.named_ports());
-        others.insert(
-            (1..)
-                .find(|port| !others.contains(port) && !declared.contains(port))
-                .unwrap_or(1),
-        );
-        let others = others.into_iter().filter(|port| !declared.contains(port));
-        all_ports.extend(others.map(Port::undeclared));
-        let ports: Vec<Port> = all_ports.into_iter().collect();
-        // Who is refused here is told of by the guard; nobody may be let through.
-        let found = opened(self.compared(&before, &past, &ports));
-        let concerns = self.both(&before, &past);
-        faults.note(Arrival::Past, &concerns, &found);
-        proofs.push(CallProof {
-            workload: workload.clone(),
-            service: None,
-            concerns,
-            comparison: found,
-        });
+        case.past(&past, all_ports);
     }
 
     fn through<'w>(&'w self, waypoint: &'w ObjectRef, service: &'w ObjectRef) -> Through<'w> {
@@ -209,46 +163,188 @@ impl Prover<'_, '_> {
         }
     }
 
-    fn compared(
+    /// The policies on whose account a call is let through, or refused.
+    pub(super) fn blamed(
         &self,
-        before: &Situation<'_>,
-        after: &Situation<'_>,
+        difference: &Difference,
+        concerns: &[ObjectRef],
+        opens: bool,
+    ) -> Vec<ObjectRef> {
+        let reason = match (opens, &difference.before, &difference.after) {
+            (false, _, Verdict::Denied(reason)) if matches!(reason.cause, Cause::Rule(_)) => reason,
+            (false, Verdict::Allowed(Some(rule)) | Verdict::Asks(_, Some(rule)), _) => {
+                return vec![rule.policy.clone()];
+            }
+            (true, Verdict::Denied(reason), _) | (false, _, Verdict::Denied(reason)) => reason,
+            _ => return concerns.to_vec(),
+        };
+        let of = |wanted: &dyn Fn(&ObjectRef) -> bool| -> Vec<ObjectRef> {
+            concerns
+                .iter()
+                .filter(|object| wanted(object))
+                .cloned()
+                .collect()
+        };
+        let found = match &reason.cause {
+            Cause::Rule(rule) | Cause::NoProvider(rule) => vec![rule.policy.clone()],
+            Cause::PlainText(Some(policy)) => vec![policy.clone()],
+            Cause::NoneAdmits => of(&|object| self.admits(object)),
+            Cause::Token => of(&|object| object.kind == Kind::RequestAuthentication),
+            Cause::PlainText(None) | Cause::TrustDomain | Cause::NotHttp => Vec::new(),
+        };
+        if found.is_empty() {
+            concerns.to_vec()
+        } else {
+            found
+        }
+    }
+
+    /// Whether somebody is refused at ztunnel without need: his request would not have to be read.
+    pub(super) fn is_needless(&self, reads: bool, difference: &Difference) -> bool {
+        let Verdict::Denied(reason) = &difference.after else {
+            return false;
+        };
+        let by_rules = matches!(reason.cause, Cause::NoneAdmits | Cause::Rule(_));
+        if reads || reason.judge != Judge::Ztunnel || !by_rules {
+            return false;
+        }
+        match &difference.before {
+            Verdict::Allowed(None) => true,
+            Verdict::Allowed(Some(rule)) => {
+                let (mesh, name) = (self.scene.ground.mesh, &rule.policy);
+                let policy = mesh.named::<AuthorizationPolicy>(&name.namespace, &name.name);
+                let rule = policy.and_then(|policy| policy.spec.rules.get(rule.rule));
+                rule.is_some_and(|rule| beyond_ztunnel(rule, 0).is_empty())
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether something refuses callers of a member by what they send.
+    fn reads(&self, member: &Member<'_>) -> bool {
+        let point = Point::Sidecar(member.pod());
+        let refuses = |policy: &&AuthorizationPolicy| {
+            policy.spec.action != Action::Allow
+                && !is_dry_run(&policy.metadata)
+                && needs_http(&policy.spec)
+        };
+        let policies = &self.scene.policies;
+        policies.authorization_at(&point).iter().any(refuses)
+            || !policies.tokens_at(&point).is_empty()
+    }
+
+    /// Whether a policy of the source is one that admits.
+    fn admits(&self, object: &ObjectRef) -> bool {
+        let mesh = self.scene.ground.mesh;
+        let policy = mesh.named::<AuthorizationPolicy>(&object.namespace, &object.name);
+        object.kind == Kind::AuthorizationPolicy
+            && policy.is_some_and(|policy| policy.spec.action == Action::Allow)
+    }
+}
+
+/// The policies that judge in a situation.
+fn concerns(situation: &Situation<'_>) -> BTreeSet<ObjectRef> {
+    let mut all = BTreeSet::new();
+    for hop in situation.meshed.iter().chain(&situation.plain) {
+        let point = &hop.point;
+        let policies = hop.policies.authorization_at(point);
+        all.extend(policies.iter().map(|policy| policy.reference()));
+        let policies = hop.policies.tokens_at(point);
+        all.extend(policies.iter().map(|policy| policy.reference()));
+        if let Point::Sidecar(pod) | Point::Ztunnel(pod) = point {
+            let policies = hop.policies.peer_authentications(pod);
+            all.extend(policies.map(Resource::reference));
+        }
+    }
+    all
+}
+
+/// One workload, compared.
+struct Case<'c, 'm> {
+    prover: &'c Prover<'c, 'c>,
+    workload: &'c ObjectRef,
+    /// Whether something refuses its callers by what they send.
+    reads: bool,
+    before: Situation<'m>,
+    proofs: &'c mut Vec<CallProof>,
+    faults: &'c mut Faults,
+}
+
+impl Case<'_, '_> {
+    /// Compares calls to a Service, and to those that stand for its subsets.
+    fn service(
+        &mut self,
+        member: &Member<'_>,
+        there: Callee<'_>,
+        service: &Service,
         ports: &[Port],
-    ) -> Comparison {
+    ) {
+        let prover = self.prover;
+        let of = &service.object;
+        let front = member
+            .behind
+            .iter()
+            .find(|front| front.service.object == *of);
+        let versions = prover.scene.ground.versions.of_service(of);
+        let versions = versions.filter(|_| front.is_some());
+        for called in std::iter::once(of).chain(versions) {
+            let through = front.map(|front| prover.through(front.waypoint, called));
+            let after = Situation::of(there, DataPlane::Ambient, through.as_ref());
+            let found = self.found(&after, Arrival::Service, ports);
+            // Plain text goes past the waypoint: the guard tells who is refused there.
+            let found = kept(found, |call| {
+                front.is_none() || call.call.identity.is_some() || call.opens()
+            });
+            self.push(Some(called), &after, found);
+        }
+    }
+
+    /// Compares calls that go past waypoints.
+    fn past(&mut self, past: &Situation<'_>, mut ports: BTreeSet<Port>) {
+        let declared: BTreeSet<u16> = ports.iter().map(|port| port.pod).collect();
+        let mut others = self.before.named_ports();
+        others.extend(past.named_ports());
+        // One that nobody speaks of.
+        let other = (1..u16::MAX).find(|port| !others.contains(port) && !declared.contains(port));
+        others.extend(other);
+        let others = others.into_iter().filter(|port| !declared.contains(port));
+        ports.extend(others.map(Port::undeclared));
+        let ports: Vec<Port> = ports.into_iter().collect();
+        let found = self.found(past, Arrival::Past, &ports);
+        // Who is refused because his request would have to be read is told of by the guard; nobody
+        // else may be, and nobody may be let through.
+        let (prover, reads) = (self.prover, self.reads);
+        let found = kept(found, |call| {
+            call.opens() || prover.is_needless(reads, call)
+        });
+        self.push(None, past, found);
+    }
+
+    fn found(&mut self, after: &Situation<'_>, arrival: Arrival, ports: &[Port]) -> Comparison {
         let scope = Scope {
             ports,
-            not_by: &self.waypoints,
+            not_by: &self.prover.waypoints,
         };
-        compare(before, after, scope, Bounds::default())
+        let found = compare(&self.before, after, scope, Bounds::default());
+        let concerns = self.concerns(after);
+        self.faults
+            .note(self.prover, (arrival, self.reads), &concerns, &found);
+        found
     }
 
-    /// The policies that judge in a situation.
-    fn concerns(&self, situation: &Situation<'_>) -> BTreeSet<ObjectRef> {
-        let mut all = BTreeSet::new();
-        for hop in situation.meshed.iter().chain(&situation.plain) {
-            let point = &hop.point;
-            all.extend(
-                hop.policies
-                    .authorization_at(point)
-                    .iter()
-                    .map(|p| p.reference()),
-            );
-            all.extend(hop.policies.tokens_at(point).iter().map(|p| p.reference()));
-            if let Point::Sidecar(pod) | Point::Ztunnel(pod) = point {
-                all.extend(
-                    hop.policies
-                        .peer_authentications(pod)
-                        .map(Resource::reference),
-                );
-            }
-        }
-        all
-    }
-
-    fn both(&self, before: &Situation<'_>, after: &Situation<'_>) -> Vec<ObjectRef> {
-        let mut all = self.concerns(before);
-        all.extend(self.concerns(after));
+    fn concerns(&self, after: &Situation<'_>) -> Vec<ObjectRef> {
+        let mut all = concerns(&self.before);
+        all.extend(concerns(after));
         all.into_iter().collect()
+    }
+
+    fn push(&mut self, service: Option<&ObjectRef>, after: &Situation<'_>, found: Comparison) {
+        self.proofs.push(CallProof {
+            workload: self.workload.clone(),
+            service: service.cloned(),
+            concerns: self.concerns(after),
+            comparison: found,
+        });
     }
 }
 
@@ -288,139 +384,14 @@ fn ports_of(scene: &Scene<'_>, service: &Service, member: &Member<'_>) -> Vec<Po
     ports
 }
 
-/// A comparison with those differences alone that let something through.
-fn opened(mut found: Comparison) -> Comparison {
-    found.differences.retain(Difference::opens);
-    found.undecided.retain(Difference::opens);
-    found.differing = found.differences.len();
+/// A comparison with some of its differences.
+fn kept(mut found: Comparison, keep: impl Fn(&Difference) -> bool) -> Comparison {
+    let had = found.differences.len();
+    found.differences.retain(&keep);
+    found.undecided.retain(&keep);
+    found.differing -= had - found.differences.len();
+    if found.differences.is_empty() {
+        found.differing = 0;
+    }
     found
-}
-
-/// What the comparisons found fault with, by policy.
-#[derive(Default)]
-struct Faults {
-    opened: BTreeMap<(ObjectRef, Arrival), Fault>,
-    refused: BTreeMap<(ObjectRef, Arrival), Fault>,
-}
-
-struct Fault {
-    count: usize,
-    topic: Topic,
-    says: String,
-}
-
-impl Faults {
-    fn note(&mut self, arrival: Arrival, concerns: &[ObjectRef], found: &Comparison) {
-        for difference in found.differences.iter().chain(&found.undecided) {
-            let opens = difference.opens();
-            let (list, verdict) = if opens {
-                (&mut self.opened, &difference.before)
-            } else {
-                (&mut self.refused, &difference.after)
-            };
-            let topic = topic_of(verdict);
-            for policy in blamed(difference, concerns, opens) {
-                let fault = list.entry((policy, arrival)).or_insert_with(|| Fault {
-                    count: 0,
-                    topic,
-                    says: difference.to_string(),
-                });
-                fault.count += 1;
-            }
-        }
-    }
-
-    /// Adds to the treatments what nothing that is said there covers.
-    fn tell(self, translation: &mut Translation) {
-        let mut positions = BTreeMap::new();
-        let mut sources: BTreeMap<ObjectRef, Vec<usize>> = BTreeMap::new();
-        for (position, treatment) in translation.treatments.iter().enumerate() {
-            positions.insert(treatment.object.clone(), position);
-            for made in &treatment.becomes {
-                sources.entry(made.clone()).or_default().push(position);
-            }
-        }
-        let opened = self
-            .opened
-            .into_iter()
-            .map(|fault| (Weight::Refused, fault));
-        let refused = self.refused.into_iter().map(|fault| (Weight::Lossy, fault));
-        for (weight, ((policy, arrival), fault)) in opened.chain(refused) {
-            let own = positions.get(&policy).copied().into_iter();
-            let made_of = sources.get(&policy).into_iter().flatten().copied();
-            let objects: BTreeSet<usize> = own.chain(made_of).collect();
-            for position in objects {
-                let treatment = &mut translation.treatments[position];
-                if covers(&treatment.remarks, weight, arrival) {
-                    continue;
-                }
-                let what = match weight {
-                    Weight::Refused => "would be let through",
-                    _ => "would be treated otherwise",
-                };
-                let more = match fault.count {
-                    1 => String::new(),
-                    count => format!(" (and {} more)", count - 1),
-                };
-                let says = format!(
-                    "the comparison finds calls that {what}: {}{more}",
-                    fault.says
-                );
-                let remark = Remark::new(fault.topic, weight, field!["spec"], says);
-                treatment.remarks.push(remark);
-            }
-        }
-    }
-}
-
-/// Whether what is said of a policy already tells of a difference.
-fn covers(remarks: &[Remark], weight: Weight, arrival: Arrival) -> bool {
-    remarks.iter().any(|remark| match (weight, remark.weight) {
-        (_, Weight::Refused) => true,
-        (Weight::Refused, Weight::Lossy) => {
-            arrival == Arrival::Past && remark.topic == Topic::Guard
-        }
-        (Weight::Refused, _) => false,
-        (_, Weight::Lossy) => true,
-        (_, Weight::Stated) => matches!(remark.topic, Topic::Guard | Topic::PlainText),
-        (_, Weight::Form | Weight::Kept) => false,
-    })
-}
-
-/// The policies on whose account a call is let through, or refused.
-fn blamed(difference: &Difference, concerns: &[ObjectRef], opens: bool) -> Vec<ObjectRef> {
-    let verdict = if opens {
-        &difference.before
-    } else {
-        &difference.after
-    };
-    let named = match verdict {
-        Verdict::Denied(reason) => match &reason.cause {
-            Cause::Rule(rule) | Cause::NoProvider(rule) => Some(rule.policy.clone()),
-            Cause::PlainText(policy) => policy.clone(),
-            _ => None,
-        },
-        _ => None,
-    };
-    match named {
-        Some(policy) => vec![policy],
-        None => concerns.to_vec(),
-    }
-}
-
-/// What a difference is about.
-fn topic_of(verdict: &Verdict) -> Topic {
-    match verdict {
-        Verdict::Denied(reason) => match (&reason.cause, reason.judge) {
-            (Cause::Rule(_), Judge::Ztunnel) => Topic::Guard,
-            (Cause::Rule(_), _) => Topic::DenyWithL7,
-            (Cause::NoneAdmits | Cause::NotHttp, _) => Topic::AllowWithL7,
-            (Cause::PlainText(_), _) => Topic::PlainText,
-            (Cause::TrustDomain, _) => Topic::TrustDomain,
-            (Cause::Token, _) => Topic::Tokens,
-            (Cause::NoProvider(_), _) => Topic::CustomOrAudit,
-        },
-        Verdict::Asks(..) => Topic::CustomOrAudit,
-        Verdict::Allowed(_) | Verdict::Undecided(_) => Topic::AllowWithL7,
-    }
 }

@@ -2,6 +2,7 @@
 //! back, at waypoints and ztunnels.
 
 mod calls;
+mod faults;
 mod routes;
 mod side;
 #[cfg(test)]
@@ -81,7 +82,7 @@ pub(super) fn prove(ground: &Ground<'_>, mut translation: Translation) -> Transl
     let gone = |object: &ObjectRef| removed.contains(object);
     translation.proofs.routes = routes::prove(ground, &gone, &result);
     note_differences(&mut translation);
-    translation.proofs.calls = calls::prove(ground, &mut translation);
+    translation.proofs.calls = calls::prove(ground, &result, &mut translation);
     translation
 }
 
