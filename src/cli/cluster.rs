@@ -14,6 +14,7 @@ use crate::source::live::{LiveRequest, Namespaces, Session, Versions, read_versi
 pub(super) fn read(
     args: &ScopeArgs,
     kinds: KindSet,
+    whole: KindSet,
     context: &Context<'_>,
 ) -> Result<Session, Error> {
     let mut options = ConnectOptions::from(context.connection);
@@ -31,6 +32,7 @@ pub(super) fn read(
     let request = LiveRequest {
         namespaces,
         kinds,
+        whole,
         chunk_size: context.connection.chunk_size,
     };
     let listener: Arc<dyn Listener + Send> = context.ui.clone();

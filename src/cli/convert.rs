@@ -1,12 +1,15 @@
 //! `convert`: what is this in ambient mode?
 
 mod asked;
+mod written;
+
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
 use super::Context;
 use super::fail_on::FailOn;
-use super::input::{Loaded, Unnamed, load};
+use super::input::{Loaded, Unnamed, load_whole};
 use super::scope::ScopeArgs;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -17,7 +20,8 @@ use crate::translate::{self, Decision, Phase, options};
 
 /// Show what namespaces are in ambient mode: policies and routes translated, with proof
 ///
-/// Reads a live cluster or, with -f, manifests. Nothing is changed.
+/// Reads a live cluster or, with -f, manifests. Nothing is changed without --write or --output-dir,
+/// and nothing in a cluster at all.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(super) struct ConvertArgs {
@@ -60,6 +64,14 @@ pub(super) struct ConvertArgs {
     #[arg(long, help_heading = RESULT, value_enum)]
     phase: Option<PhaseName>,
 
+    /// Write a folder for each phase; DIR must be empty, or written by an earlier run
+    #[arg(long, help_heading = RESULT, value_name = "DIR", conflicts_with = "write")]
+    output_dir: Option<PathBuf>,
+
+    /// Edit the files in place: only the lines that must change
+    #[arg(long, help_heading = RESULT, requires = "filename", conflicts_with = "overlay")]
+    write: bool,
+
     /// Exit with 1 from remarks of this severity on; with anything refused it is 1 all the same
     #[arg(long, help_heading = RESULT, value_enum, default_value_t, value_name = "SEVERITY")]
     fail_on: FailOn,
@@ -80,6 +92,8 @@ Examples:
   kubectl ambient convert -f manifests/ -R                what becomes of each object, and why
   kubectl ambient convert -f manifests/ -o diff           the same as a diff
   kubectl ambient convert -f manifests/ --phase prepare -o yaml | kubectl apply -f -
+  kubectl ambient convert -f manifests/ --output-dir out  one folder a phase
+  kubectl ambient convert -f manifests/ --write           edit the files, comments kept
   kubectl ambient convert -n shop --only AuthorizationPolicy/cart";
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -139,14 +153,37 @@ impl From<PhaseName> for Phase {
 /// The kinds that the command reads: the definitions tell which Gateway API is installed.
 const READS: KindSet = translate::READS.and(KindSet::of(&[Kind::CustomResourceDefinition]));
 
+/// The kinds, beside Istio's and the Gateway API's, that a translation may change: all their fields
+/// are asked for.
+const WRITES: KindSet = KindSet::of(&[
+    Kind::Namespace,
+    Kind::Service,
+    Kind::Deployment,
+    Kind::StatefulSet,
+    Kind::DaemonSet,
+    Kind::CronJob,
+    Kind::Rollout,
+    Kind::NetworkPolicy,
+]);
+
 pub(super) fn run(args: &ConvertArgs, context: &Context<'_>) -> Result<Exit, Error> {
+    if args.write
+        && args
+            .scope
+            .filename
+            .iter()
+            .any(|path| path.as_os_str() == "-")
+    {
+        let message = "`--write` edits files, and standard input is none";
+        return Err(Error::new(Exit::Usage, message).hint("`-o yaml` prints the objects instead"));
+    }
     let reasons = asked::reasons(&args.accept)?;
     let platform = asked::Platform::parse(args)?;
     let Loaded {
         mesh,
         scope,
         context: named,
-    } = load(&args.scope, READS, Unnamed::Injected, context)?;
+    } = load_whole(&args.scope, READS, WRITES, Unnamed::Injected, context)?;
     platform.agrees_with(&mesh)?;
     let namespaces = scope.iter().cloned().collect();
     let options = options::Options {
@@ -177,9 +214,10 @@ pub(super) fn run(args: &ConvertArgs, context: &Context<'_>) -> Result<Exit, Err
         reasons: &reasons,
     };
     let header = context.output.header(named);
-    let report = Conversion::new(&mesh, &scope, &translation, &decision, &asked, header);
+    let mut report = Conversion::new(&mesh, &scope, &translation, &decision, &asked, header);
+    let left = written::write(args, &asked, &mesh, &decision, &mut report, context)?;
     context.answer(&report)?;
-    Ok(exit(args, &report, decision.refuses()))
+    Ok(exit(args, &report, decision.refuses() || left))
 }
 
 fn exit(args: &ConvertArgs, report: &Conversion, refuses: bool) -> Exit {

@@ -34,8 +34,19 @@ pub(super) fn load(
     unnamed: Unnamed,
     context: &Context<'_>,
 ) -> Result<Loaded, Error> {
+    load_whole(args, kinds, KindSet::EMPTY, unnamed, context)
+}
+
+/// The same for a command that writes objects: of the kinds `whole` all fields are kept.
+pub(super) fn load_whole(
+    args: &ScopeArgs,
+    kinds: KindSet,
+    whole: KindSet,
+    unnamed: Unnamed,
+    context: &Context<'_>,
+) -> Result<Loaded, Error> {
     if args.filename.is_empty() || args.overlay {
-        return cluster(args, kinds, unnamed, context);
+        return cluster(args, (kinds, whole), unnamed, context);
     }
     let default_namespace = args.namespace.first().map_or("default", String::as_str);
     let inventory = files(args, default_namespace)?;
@@ -79,11 +90,11 @@ fn of_files(args: &ScopeArgs, mesh: &Mesh, unnamed: Unnamed) -> Result<Scope, Er
 /// Reads a cluster and, where files are named as well, puts them on top of it.
 fn cluster(
     args: &ScopeArgs,
-    kinds: KindSet,
+    (kinds, whole): (KindSet, KindSet),
     unnamed: Unnamed,
     context: &Context<'_>,
 ) -> Result<Loaded, Error> {
-    let session = super::cluster::read(args, kinds, context)?;
+    let session = super::cluster::read(args, kinds, whole, context)?;
     let mut inventory = session.read.inventory;
     if !args.filename.is_empty() {
         let namespaces = &session.read.namespaces;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::{FileId, Input, Inventory, Objects, Origin, Place, SourceFile, Subject, Unread, text};
-use crate::kinds::{DecodeError, Interner, Kind, Name, ObjectRef};
+use crate::kinds::{DecodeError, Interner, Kind, KindSet, Name, ObjectRef};
 
 /// What documents that are no Kubernetes objects are counted as.
 const NO_OBJECT: &str = "no Kubernetes object";
@@ -38,6 +38,7 @@ pub struct InventoryBuilder {
     inventory: Inventory,
     names: Interner,
     default_namespace: Name,
+    whole: KindSet,
     ignored: BTreeMap<String, usize>,
     /// How many objects there were of each `generateName`.
     generated: BTreeMap<String, usize>,
@@ -53,9 +54,17 @@ impl InventoryBuilder {
             },
             names: Interner::default(),
             default_namespace: Name::from(default_namespace),
+            whole: KindSet::EMPTY,
             ignored: BTreeMap::new(),
             generated: BTreeMap::new(),
         }
+    }
+
+    /// Keeps the whole objects of these kinds too, beside those that are always kept.
+    #[must_use]
+    pub fn keeping(mut self, whole: KindSet) -> Self {
+        self.whole = whole;
+        self
     }
 
     /// Adds one object that a cluster returned. One that cannot be decoded becomes unread.
@@ -64,6 +73,7 @@ impl InventoryBuilder {
             kind,
             json,
             Origin::Live,
+            self.whole,
             &self.default_namespace,
             &mut self.names,
         );
@@ -125,7 +135,7 @@ impl InventoryBuilder {
             let namespace = &self.default_namespace;
             let names = &mut self.names;
             let objects = &mut self.inventory.objects;
-            objects.insert(kind, json, origin.clone(), namespace, names)
+            objects.insert(kind, json, origin.clone(), KindSet::EMPTY, namespace, names)
         };
         let mut added = insert(&object.json);
         if added.is_err()

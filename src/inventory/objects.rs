@@ -2,7 +2,9 @@
 
 use super::{Object, Origin};
 use crate::kinds::path::field;
-use crate::kinds::{DecodeError, Interner, Kind, Name, ObjectRef, Resource, for_each_kind};
+use crate::kinds::{
+    DecodeError, Interner, Kind, KindSet, Name, ObjectRef, Resource, for_each_kind,
+};
 
 macro_rules! define_objects {
     ($(($variant:ident, $field:ident, $type:ty, $group:literal, $versions:expr, $plural:literal, $scope:ident, $written:literal),)+) => {
@@ -20,12 +22,13 @@ macro_rules! define_objects {
                 kind: Kind,
                 json: &str,
                 origin: Origin,
+                whole: KindSet,
                 default_namespace: &Name,
                 names: &mut Interner,
             ) -> Result<(), DecodeError> {
                 match kind {
                     $(Kind::$variant => {
-                        push(&mut self.$field, json, origin, default_namespace, names)
+                        push(&mut self.$field, json, origin, whole, default_namespace, names)
                     })+
                 }
             }
@@ -134,6 +137,7 @@ fn push<T: Resource>(
     list: &mut Vec<Object<T>>,
     json: &str,
     origin: Origin,
+    whole: KindSet,
     default_namespace: &Name,
     names: &mut Interner,
 ) -> Result<(), DecodeError> {
@@ -155,7 +159,8 @@ fn push<T: Resource>(
         crate::kinds::Scope::Namespaced => {}
     }
     if value.takes_part() {
-        let whole = may_be_written(T::KIND).then(|| Box::from(json));
+        let kept = may_be_written(T::KIND) || whole.contains(T::KIND);
+        let whole = kept.then(|| Box::from(json));
         list.push(Object {
             value,
             origin,
@@ -172,7 +177,7 @@ fn is_name(text: &str) -> bool {
         .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'*'))
 }
 
-/// Kinds of which the whole object is kept.
+/// Kinds of which the whole object is always kept.
 fn may_be_written(kind: Kind) -> bool {
     let group = kind.group();
     group.ends_with("istio.io") || group == "gateway.networking.k8s.io"

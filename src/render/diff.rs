@@ -29,6 +29,16 @@ pub(super) fn render(report: &Conversion, style: &Style) -> String {
     out
 }
 
+/// An object's YAML before and after as a unified diff.
+pub fn object_diff(before: &str, after: &str, object: &str) -> String {
+    unified(
+        before,
+        after,
+        &format!("a/{object}"),
+        &format!("b/{object}"),
+    )
+}
+
 /// Two texts as a unified diff.
 pub(super) fn unified(before: &str, after: &str, old: &str, new: &str) -> String {
     TextDiff::from_lines(before, after)

@@ -15,6 +15,7 @@ mod yaml;
 
 use serde::Serialize;
 
+pub use diff::object_diff;
 pub use text::Style;
 
 use crate::report::{

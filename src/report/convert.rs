@@ -1,6 +1,8 @@
 //! The document of `convert`.
 
 mod comparison;
+mod files;
+mod folders;
 
 use std::collections::BTreeMap;
 
@@ -8,6 +10,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub use comparison::{ComparisonEntry, DifferenceEntry};
+pub use files::{FileEntry, LeftEntry, WrittenEntry};
+pub use folders::folders;
 
 use super::check::UnreadEntry;
 use super::{API_VERSION, Header};
@@ -148,6 +152,9 @@ pub struct ChangeEntry {
     /// What is changed, as a JSON merge patch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patch: Option<Value>,
+    /// The object as kubectl names it.
+    #[serde(skip)]
+    pub(crate) resource: String,
 }
 
 /// Something that was accepted.
@@ -159,41 +166,6 @@ pub struct AcceptedEntry {
     pub reason: String,
     /// How many remarks it covers.
     pub covers: usize,
-}
-
-/// What was done to files.
-#[derive(Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct WrittenEntry {
-    /// The files that were written or removed.
-    pub files: Vec<FileEntry>,
-    /// What has to be written by hand.
-    pub left: Vec<LeftEntry>,
-}
-
-/// A file that was written.
-#[derive(Debug, Serialize)]
-pub struct FileEntry {
-    /// The file.
-    pub file: String,
-    /// `written`, `created` or `removed`.
-    pub outcome: &'static str,
-    /// The objects concerned.
-    pub objects: Vec<String>,
-}
-
-/// A change of a file that was not made.
-#[derive(Debug, Serialize)]
-pub struct LeftEntry {
-    /// The object.
-    pub object: String,
-    /// Where it stands.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub place: Option<String>,
-    /// Why the file was left as it is.
-    pub reason: String,
-    /// What is to be changed.
-    pub patch: String,
 }
 
 /// An object that changes, as YAML.
@@ -452,6 +424,7 @@ fn change_entry(change: &Change, withheld: Option<&ObjectRef>) -> ChangeEntry {
         manifest: manifest.filter(|_| withheld.is_none()),
         patch: patch.filter(|_| withheld.is_none()),
         withheld: withheld.map(ToString::to_string),
+        resource: name_of(object),
     }
 }
 

@@ -5,5 +5,6 @@
 pub mod live;
 pub mod manifests;
 mod overlay;
+pub mod tree;
 
 pub use overlay::overlay;

@@ -69,10 +69,17 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// An object as a server or a file has it, without what only a server writes.
+    /// An object as a server or a file has it, without what only a server writes. In the lists of a
+    /// server objects do not say of which kind they are.
     pub fn of(object: ObjectRef, mut json: Value) -> Self {
         if let Some(fields) = json.as_object_mut() {
             fields.remove("status");
+            if !fields.contains_key("kind") {
+                fields.insert("kind".to_owned(), object.kind.written().into());
+            }
+            if !fields.contains_key("apiVersion") {
+                fields.insert("apiVersion".to_owned(), api_version(object.kind).into());
+            }
             if let Some(meta) = fields.get_mut("metadata").and_then(Value::as_object_mut) {
                 for kept_by_server in [
                     "uid",
@@ -122,8 +129,8 @@ fn without_last_applied(meta: &mut Map<String, Value>) {
     }
 }
 
-/// RFC 7386.
-fn merge(target: &mut Value, patch: &Value) {
+/// A JSON merge patch, applied (RFC 7386).
+pub(super) fn merge(target: &mut Value, patch: &Value) {
     let Value::Object(patch) = patch else {
         *target = patch.clone();
         return;
@@ -221,11 +228,6 @@ pub fn new_object(
     spec: Value,
 ) -> Manifest {
     let object = ObjectRef::new(kind, namespace, &Name::from(name));
-    let version = kind.versions().first().copied().unwrap_or("v1");
-    let api_version = match kind.group() {
-        "" => version.to_owned(),
-        group => format!("{group}/{version}"),
-    };
     let mut metadata = Map::new();
     metadata.insert("name".to_owned(), name.into());
     metadata.insert("namespace".to_owned(), namespace.as_ref().into());
@@ -239,13 +241,22 @@ pub fn new_object(
         metadata.insert("annotations".to_owned(), Value::Object(annotations));
     }
     let mut json = Map::new();
-    json.insert("apiVersion".to_owned(), api_version.into());
+    json.insert("apiVersion".to_owned(), api_version(kind).into());
     json.insert("kind".to_owned(), kind.written().into());
     json.insert("metadata".to_owned(), Value::Object(metadata));
     json.insert("spec".to_owned(), spec);
     Manifest {
         object,
         json: Value::Object(json),
+    }
+}
+
+/// The preferred version of a kind, as manifests have it.
+fn api_version(kind: Kind) -> String {
+    let version = kind.versions().first().copied().unwrap_or("v1");
+    match kind.group() {
+        "" => version.to_owned(),
+        group => format!("{group}/{version}"),
     }
 }
 

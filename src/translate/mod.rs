@@ -14,6 +14,7 @@
 pub mod change;
 pub mod decision;
 mod draft;
+pub mod edit;
 pub mod enrolment;
 pub mod fidelity;
 mod ground;

@@ -36,7 +36,8 @@ pub(super) async fn asked(client: &Client, request: &LiveRequest) -> Result<Aske
         }),
         Namespaces::Named(names) => {
             let names: BTreeSet<&Name> = names.iter().collect();
-            let mut builder = InventoryBuilder::new(Input::Cluster, "");
+            let builder = InventoryBuilder::new(Input::Cluster, "");
+            let mut builder = builder.keeping(request.whole);
             let gets = names.iter().map(|name| namespace(client, name));
             for found in try_join_all(gets).await? {
                 match found {
@@ -52,7 +53,7 @@ pub(super) async fn asked(client: &Client, request: &LiveRequest) -> Result<Aske
                 read: builder.finish(),
             })
         }
-        Namespaces::Labelled(selector) => labelled(client, selector, request.chunk_size).await,
+        Namespaces::Labelled(selector) => labelled(client, selector, request).await,
     }
 }
 
@@ -86,15 +87,15 @@ async fn namespace(client: &Client, name: &Name) -> Result<Result<String, Unread
     }))
 }
 
-async fn labelled(client: &Client, selector: &str, chunk_size: u32) -> Result<Asked, Error> {
+async fn labelled(client: &Client, selector: &str, live: &LiveRequest) -> Result<Asked, Error> {
     let request = ListRequest {
         version: "v1".to_owned(),
         plural: Kind::Namespace.plural().to_owned(),
         label_selector: Some(selector.to_owned()),
-        chunk_size,
+        chunk_size: live.chunk_size,
         ..ListRequest::default()
     };
-    let mut sink = super::lists::Sink::new(Kind::Namespace, None);
+    let mut sink = super::lists::Sink::new(Kind::Namespace, None, live.whole);
     client
         .list(&request, &mut sink)
         .await

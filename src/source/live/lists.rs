@@ -143,7 +143,7 @@ impl Reader<'_> {
             if self.rights.everywhere(Kind::Pod).is_some() {
                 return Ok(None);
             }
-            let mut sink = Sink::new(Kind::Pod, None).unless_dense();
+            let mut sink = Sink::new(Kind::Pod, None, self.whole).unless_dense();
             let listed = self.list_into(&query, None, &mut sink).await?;
             Ok(listed.is_ok_and(|complete| complete).then(|| sink.finish()))
         };
@@ -253,7 +253,7 @@ impl Reader<'_> {
         namespace: Option<&Name>,
         only: Option<&BTreeSet<Name>>,
     ) -> Result<Result<Inventory, Miss>, Error> {
-        let mut sink = Sink::new(query.kind, only);
+        let mut sink = Sink::new(query.kind, only, self.whole);
         let listed = self.list_into(query, namespace, &mut sink).await?;
         Ok(listed.map(|_| sink.finish()))
     }
@@ -320,7 +320,7 @@ impl Reader<'_> {
             name: name.to_owned(),
             metadata_only: false,
         };
-        let mut builder = InventoryBuilder::new(Input::Cluster, "");
+        let mut builder = InventoryBuilder::new(Input::Cluster, "").keeping(self.whole);
         let failed = match self.client.get(&request).await {
             Ok(None) => None,
             Ok(Some(json)) => match std::str::from_utf8(&json) {
@@ -363,18 +363,21 @@ pub(super) struct Sink<'n> {
     kind: Kind,
     /// The names of those that are kept; all when absent.
     only: Option<&'n BTreeSet<Name>>,
+    /// Kinds of which whole objects are kept.
+    whole: KindSet,
     /// Whether the list may be left for lists of each namespace.
     may_leave: bool,
     builder: InventoryBuilder,
 }
 
 impl<'n> Sink<'n> {
-    pub(super) fn new(kind: Kind, only: Option<&'n BTreeSet<Name>>) -> Self {
+    pub(super) fn new(kind: Kind, only: Option<&'n BTreeSet<Name>>, whole: KindSet) -> Self {
         Self {
             kind,
             only,
+            whole,
             may_leave: false,
-            builder: InventoryBuilder::new(Input::Cluster, ""),
+            builder: InventoryBuilder::new(Input::Cluster, "").keeping(whole),
         }
     }
 
@@ -445,6 +448,6 @@ impl PageSink for Sink<'_> {
     }
 
     fn restart(&mut self) {
-        self.builder = InventoryBuilder::new(Input::Cluster, "");
+        self.builder = InventoryBuilder::new(Input::Cluster, "").keeping(self.whole);
     }
 }

@@ -45,6 +45,8 @@ pub struct LiveRequest {
     pub namespaces: Namespaces,
     /// The kinds that are looked at.
     pub kinds: KindSet,
+    /// Kinds of which whole objects are kept, beside those that always are.
+    pub whole: KindSet,
     /// The most objects in a page; 0 asks for whole lists.
     pub chunk_size: u32,
 }
@@ -79,6 +81,7 @@ pub async fn read(client: &Client, request: &LiveRequest) -> Result<LiveRead, Er
     let rights = Rights::ask(client, &versions).await?;
     let mut reader = Reader {
         client,
+        whole: request.whole,
         chunk_size: request.chunk_size,
         versions,
         rights,
@@ -115,6 +118,7 @@ pub async fn read(client: &Client, request: &LiveRequest) -> Result<LiveRead, Er
 /// What is needed to ask for anything.
 struct Reader<'c> {
     client: &'c Client,
+    whole: KindSet,
     chunk_size: u32,
     /// The kinds in question that are served, and in which version they are asked for.
     versions: BTreeMap<Kind, String>,

@@ -69,6 +69,7 @@ pub fn read_versions(
         let request = LiveRequest {
             namespaces: Namespaces::Named(Vec::new()),
             kinds: KindSet::of(&[Kind::Deployment]),
+            whole: KindSet::EMPTY,
             chunk_size: 500,
         };
         let inventory = read(&client, &request).await?.inventory;

@@ -22,6 +22,7 @@ fn request(namespaces: Namespaces) -> LiveRequest {
     LiveRequest {
         namespaces,
         kinds: KindSet::of(Kind::ALL),
+        whole: KindSet::EMPTY,
         chunk_size: 5,
     }
 }
