@@ -58,6 +58,9 @@ pub struct ServicePort {
     /// The pods' port, by number or by name; the Service's when absent.
     #[serde(default)]
     pub target_port: Option<IntOrString>,
+    /// `TCP`, `UDP` or `SCTP`; `TCP` when empty.
+    #[serde(default, deserialize_with = "null_default")]
+    pub protocol: String,
     /// The protocol, e.g. `http`, `grpc`; goes before the name's prefix.
     #[serde(default, deserialize_with = "null_default")]
     pub app_protocol: String,

@@ -5,6 +5,7 @@
 //! reads can be held against what it does.
 
 pub mod cni;
+pub mod definitions;
 pub mod hosts;
 pub mod injection;
 pub mod installation;

@@ -83,6 +83,12 @@ impl Draft {
 
     /// The translation, not yet compared.
     pub(crate) fn finish(self, mesh: &Mesh) -> Translation {
+        let created: BTreeMap<ObjectRef, Manifest> = self
+            .created
+            .iter()
+            .filter(|(object, _)| self.patched.contains_key(object))
+            .map(|(object, (_, manifest, _))| (object.clone(), manifest.clone()))
+            .collect();
         let mut changes = Vec::new();
         let mut made: BTreeMap<ObjectRef, Manifest> = BTreeMap::new();
         for (object, (phase, manifest, because)) in self.created {
@@ -92,6 +98,9 @@ impl Draft {
             changes.push(change(phase, Edit::Create(manifest), because));
         }
         let whole = |object: &ObjectRef| {
+            if let Some(manifest) = created.get(object) {
+                return Some(manifest.clone());
+            }
             let json = mesh.inventory().whole(object)?;
             Some(Manifest::of(object.clone(), json))
         };

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::options::{GatewayApi, Options};
-use super::versions::Versions;
+use super::routes::Plan;
+use super::versions::{Candidates, Versions};
 use super::waypoints::Waypoints;
 use crate::kinds::Name;
 use crate::mesh::Mesh;
@@ -21,6 +22,8 @@ pub(crate) struct Ground<'m> {
     pub(crate) waypoints: Waypoints,
     /// The Services that stand for subsets.
     pub(crate) versions: Versions,
+    /// What becomes of routes.
+    pub(crate) routes: Plan,
     /// The Gateway API that the result is for.
     pub(crate) gateway_api: GatewayApi,
     /// The release of Istio that the result is for; `None` when nothing tells.
@@ -40,13 +43,16 @@ impl<'m> Ground<'m> {
             options,
             waypoints: Waypoints::default(),
             versions: Versions::default(),
+            routes: Plan::default(),
             gateway_api: options.gateway_api.or(installed).unwrap_or_default(),
             istio: options
                 .istio
                 .or_else(|| mesh.installation().oldest_version()),
         };
         ground.waypoints = Waypoints::of(mesh, namespaces);
-        ground.versions = Versions::of(&ground);
+        let candidates = Candidates::of(&ground);
+        ground.routes = Plan::of(&ground, &candidates);
+        ground.versions = Versions::of(candidates, &ground.routes.used);
         ground
     }
 

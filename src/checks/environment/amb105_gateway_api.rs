@@ -10,17 +10,16 @@ use crate::checks::{Area, Check, Id, Meta, Remedy, Severity, Sink, View};
 use crate::kinds::installation::CustomResourceDefinition;
 use crate::kinds::traffic::{HttpRoute, VirtualService};
 use crate::kinds::{FieldPath, Kind, KindSet, Name, ObjectRef, Resource};
+use crate::mesh::definitions::{BUNDLE, CHANNEL, HTTP_ROUTES, bundle, is_standard};
 use crate::mesh::installation::Version;
 use crate::mesh::{Mesh, Part};
 use crate::waypoint;
 
-const BUNDLE: &str = "gateway.networking.k8s.io/bundle-version";
-const CHANNEL: &str = "gateway.networking.k8s.io/channel";
 /// The definitions without which there is no waypoint and no route for one.
 const NEEDED: [&str; 3] = [
     "gatewayclasses.gateway.networking.k8s.io",
     "gateways.gateway.networking.k8s.io",
-    "httproutes.gateway.networking.k8s.io",
+    HTTP_ROUTES,
 ];
 /// The first release that serves version v1 of these kinds, which istiod reads.
 const FIRST: Version = Version::new(1, 0);
@@ -95,10 +94,6 @@ impl Check for GatewayApi {
 fn definition(name: &str) -> ObjectRef {
     let cluster = Name::from("");
     ObjectRef::new(Kind::CustomResourceDefinition, &cluster, &Name::from(name))
-}
-
-fn bundle(crd: &CustomResourceDefinition) -> Option<Version> {
-    crd.metadata.annotations.get(BUNDLE).and_then(Version::parse)
 }
 
 /// The release of the Gateway API that a release of istiod was built with (its `go.mod`).
@@ -178,11 +173,10 @@ const FIELDS: [Field; 3] = [
 
 /// Fields of VirtualServices that the installed HTTPRoute would lose.
 fn fields(view: &View<'_>, out: &mut Sink<'_>) {
-    let name = "httproutes.gateway.networking.k8s.io";
-    let Some(crd) = view.mesh.named::<CustomResourceDefinition>("", name) else {
+    let Some(crd) = view.mesh.named::<CustomResourceDefinition>("", HTTP_ROUTES) else {
         return;
     };
-    if !crd.metadata.annotations.has(CHANNEL, "standard") {
+    if !is_standard(crd) {
         return;
     }
     let version = bundle(crd);

@@ -30,7 +30,7 @@ pub use outcome::{Arrival, ByName, Outcome, Reach, Reply, Resolver};
 pub use request::Request;
 pub use retry::Retry;
 pub use rewrite::PathRewrite;
-pub use routes::{Defaults, Host, Routes, Services, Viewpoint};
+pub use routes::{Decider, Defaults, Host, Routes, Services, Viewpoint, Written};
 pub use table::{Condition, Dimension, Entry, Origin, Table};
 
 #[cfg(test)]

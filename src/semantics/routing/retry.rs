@@ -27,7 +27,7 @@ pub struct Retry {
 
 impl Retry {
     /// The policy of a route: its own, or the mesh's; `None` when it does not retry.
-    pub(super) fn of(own: Option<&Retries>, mesh: Option<&Retries>) -> Option<Self> {
+    pub(crate) fn of(own: Option<&Retries>, mesh: Option<&Retries>) -> Option<Self> {
         let default = Self {
             attempts: 2,
             on: [

@@ -9,10 +9,10 @@ use super::select::{Config, Export, Index, Rule, Semantics};
 use super::table::{Entry, Origin, Table};
 use super::translate::{Translation, is_catch_all};
 use super::{Destination, delegate::Delegates};
-use crate::kinds::complete::virtual_service::Retries;
+use crate::kinds::complete::virtual_service::{HttpRoute as HttpRule, Retries};
 use crate::kinds::complete::{HttpRoute, VirtualService};
 use crate::kinds::path::field;
-use crate::kinds::{Kind, Labels, ObjectRef};
+use crate::kinds::{Kind, Labels, Name, ObjectRef};
 
 /// What is known of the hosts that take requests.
 pub trait Services {
@@ -75,6 +75,26 @@ impl Viewpoint<'_> {
     }
 }
 
+/// A VirtualService that decides about a host.
+#[derive(Debug)]
+pub struct Decider<'a> {
+    /// The VirtualService.
+    pub object: ObjectRef,
+    /// Its rules in order, those of delegates in their places.
+    pub rules: Vec<Written<'a>>,
+}
+
+/// A rule as it is written.
+#[derive(Debug, Clone, Copy)]
+pub struct Written<'a> {
+    /// The rule; that of a delegate with what it has from its root.
+    pub route: &'a HttpRule,
+    /// The namespace that completes short hosts.
+    pub namespace: &'a Name,
+    /// Where it stands.
+    pub origin: &'a Origin,
+}
+
 /// The objects that route requests.
 pub struct Routes<'r> {
     index: Index<'r>,
@@ -127,6 +147,32 @@ impl<'r> Routes<'r> {
             }
             Viewpoint::Waypoint { .. } => self.of_waypoint(view, host),
         }
+    }
+
+    /// The values of `Host` with which a client reaches a host.
+    pub fn authorities(&self, view: &Viewpoint<'_>, host: &Host) -> Vec<String> {
+        self.names(host, view.namespace())
+    }
+
+    /// The VirtualService that decides at a sidecar; `None` where none does, or an HTTPRoute.
+    pub fn decider(&self, view: &Viewpoint<'_>, host: &Host) -> Option<Decider<'_>> {
+        let config = self
+            .index
+            .for_sidecar(host, view.namespace())
+            .find(|config| !self.entries(config, view, host).is_empty())?;
+        if config.semantics != Semantics::VirtualService {
+            return None;
+        }
+        let rules = config.rules.iter().map(|rule| Written {
+            route: &rule.route,
+            namespace: &rule.namespace,
+            origin: &rule.origin,
+        });
+        let name = Name::from(config.name.as_str());
+        Some(Decider {
+            object: ObjectRef::new(Kind::VirtualService, &config.namespace, &name),
+            rules: rules.collect(),
+        })
     }
 
     /// A sidecar has one virtual host for each host: the first configuration in force that has a

@@ -1,0 +1,726 @@
+//! What becomes of the VirtualServices that route requests to the Services of some namespaces.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::case::{Case, compare_tables, decider, deciders, hosts, remarks, wants_routes};
+use super::emit::name_of_route;
+use super::obstacle::{Findings, Gravity, Note, Obstacle, Spot};
+use super::retire::Retirement;
+use super::valid;
+use super::world::{DOMAIN, World, full_name, is_request_route};
+use crate::kinds::complete::{HttpRouteSpec, VirtualService};
+use crate::kinds::path::field;
+use crate::kinds::{FieldPath, Kind, Labels, Name, ObjectRef, Resource, gateway_api};
+use crate::mesh::services::Service;
+use crate::mesh::waypoints::Binding;
+use crate::semantics::routing::{Defaults, Host, Routes, Viewpoint};
+use crate::translate::change::new_object;
+use crate::translate::options::RouteForm;
+use crate::translate::versions::Candidates;
+use crate::translate::{Draft, Ground, Manifest, Phase, Remark, Topic, Weight};
+
+/// What becomes of VirtualServices.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    notes: Vec<Note>,
+    looked: BTreeSet<ObjectRef>,
+    /// New routes, with the VirtualServices that they take the place of.
+    made: Vec<(Manifest, ObjectRef)>,
+    retirement: Retirement,
+    /// The subsets that new routes lead to.
+    pub(crate) used: BTreeSet<(ObjectRef, String)>,
+}
+
+/// What was decided about a Service and the VirtualService that routes its requests.
+struct Decision<'a> {
+    service: &'a Service,
+    source: ObjectRef,
+    specs: Vec<HttpRouteSpec>,
+    findings: Findings,
+    used: BTreeSet<(ObjectRef, String)>,
+    /// VirtualServices of the same host that are not in force.
+    shadowed: Vec<ObjectRef>,
+}
+
+impl Plan {
+    /// Decides about the Services of the namespaces that are translated.
+    pub(crate) fn of(ground: &Ground<'_>, candidates: &Candidates) -> Self {
+        let world = World::of(ground.mesh);
+        let routes = Routes::new(
+            world.virtual_services.values(),
+            &world.http_routes,
+            &world,
+            DOMAIN,
+            Defaults::default(),
+        );
+        let mut planner = Planner {
+            ground,
+            world: &world,
+            routes: &routes,
+            candidates,
+            plan: Self::default(),
+            wrong: BTreeMap::new(),
+        };
+        planner.run();
+        planner.plan
+    }
+
+    /// Notes what becomes of the VirtualServices.
+    pub(super) fn write(&self, draft: &mut Draft) {
+        for object in &self.looked {
+            draft.look(object);
+        }
+        for note in &self.notes {
+            draft.remark(&note.object, note.remark.clone());
+        }
+        for (manifest, source) in &self.made {
+            draft.becomes(source, manifest.object());
+            draft.create(Phase::Routes, manifest.clone(), &[source]);
+        }
+        self.retirement.write(draft);
+    }
+}
+
+struct Planner<'a> {
+    ground: &'a Ground<'a>,
+    world: &'a World,
+    routes: &'a Routes<'a>,
+    candidates: &'a Candidates,
+    plan: Plan,
+    /// What is wrong with VirtualServices, each looked at once.
+    wrong: BTreeMap<ObjectRef, Vec<Obstacle>>,
+}
+
+impl<'a> Planner<'a> {
+    fn run(&mut self) {
+        let ground = self.ground;
+        let world = self.world;
+        for object in world.virtual_services.keys().chain(world.unreadable.keys()) {
+            if ground.translates(&object.namespace) {
+                self.plan.looked.insert(object.clone());
+                let wrong = self.wrong_with(object).to_vec();
+                self.say(wrong.iter().map(|o| (o.clone(), Weight::Refused)));
+            }
+        }
+        let mut decisions: Vec<Decision<'a>> = Vec::new();
+        for namespace in ground.namespaces {
+            for service in ground.mesh.services_in(namespace) {
+                decisions.extend(self.service(service));
+            }
+        }
+        self.settle(decisions);
+        self.hosts_elsewhere();
+        self.plan
+            .retirement
+            .settle(ground, world, &mut self.plan.notes);
+    }
+
+    fn say(&mut self, obstacles: impl Iterator<Item = (Obstacle, Weight)>) {
+        for (obstacle, weight) in obstacles {
+            self.note(Note {
+                object: obstacle.object.clone(),
+                remark: obstacle.remark(weight),
+            });
+        }
+    }
+
+    fn note(&mut self, note: Note) {
+        self.plan.notes.push(note);
+    }
+
+    fn wrong_with(&mut self, object: &ObjectRef) -> &[Obstacle] {
+        let world = self.world;
+        self.wrong.entry(object.clone()).or_insert_with(|| {
+            if let Some(error) = world.unreadable.get(object) {
+                return vec![valid::unreadable(object, error)];
+            }
+            let read = world.virtual_services.get(object);
+            read.map(|read| valid::faults(world, object, read))
+                .unwrap_or_default()
+        })
+    }
+
+    /// Decides about a Service; nothing where no VirtualService of the mesh names it.
+    fn service(&mut self, service: &'a Service) -> Vec<Decision<'a>> {
+        let ground = self.ground;
+        let mesh = ground.mesh;
+        let all: Vec<ObjectRef> = mesh.mesh_routes(service).map(|r| r.reference()).collect();
+        if all.is_empty() {
+            return Vec::new();
+        }
+        self.other_clients(service, &all);
+        let Some(bound) = ground.waypoints.serving(&service.object) else {
+            self.without_waypoint(service, &all);
+            return Vec::new();
+        };
+        if mesh.spec(service).is_headless() {
+            let says = format!(
+                "{} is headless: its clients call pods, and a waypoint does not route that",
+                service.object.short()
+            );
+            self.refuse(
+                &all,
+                service,
+                Topic::VirtualService,
+                &says,
+                "put a Service with an address in front of the same pods, and route that one",
+            );
+            return Vec::new();
+        }
+        let mut attached = mesh.attached_routes(service).filter(is_request_route);
+        if let Some(route) = attached.next() {
+            drop(attached);
+            self.beside_route(service, bound, &all, &route);
+            return Vec::new();
+        }
+        drop(attached);
+        self.case(service, bound, &all)
+    }
+
+    fn case(
+        &mut self,
+        service: &'a Service,
+        bound: &'a crate::translate::waypoints::Bound,
+        all: &[ObjectRef],
+    ) -> Vec<Decision<'a>> {
+        let ground = self.ground;
+        let mut case = Case {
+            ground,
+            world: self.world,
+            routes: self.routes,
+            candidates: self.candidates,
+            service,
+            bound,
+            beside: Vec::new(),
+        };
+        let host = full_name(&service.object);
+        let deciding = deciders(&case);
+        let (exact, wild): (Vec<&ObjectRef>, Vec<&ObjectRef>) = all.iter().partition(|object| {
+            let read = self.world.virtual_services.get(*object);
+            read.is_some_and(|read| names(read, &host))
+        });
+        case.beside = wild
+            .into_iter()
+            .filter(|object| !deciding.contains_key(*object))
+            .filter_map(|object| self.world.virtual_services.get(object))
+            .collect();
+        let mut decisions = Vec::new();
+        for source in deciding.keys() {
+            let others = exact.iter().filter(|object| **object != source);
+            let shadowed: Vec<ObjectRef> = others
+                .filter(|object| !deciding.contains_key(**object))
+                .map(|object| (*object).clone())
+                .collect();
+            decisions.push(self.decide(&case, source, shadowed, deciding.len()));
+        }
+        decisions
+    }
+
+    fn decide(
+        &mut self,
+        case: &Case<'a>,
+        source: &ObjectRef,
+        shadowed: Vec<ObjectRef>,
+        deciders: usize,
+    ) -> Decision<'a> {
+        let service = case.service;
+        let mut decision = Decision {
+            service,
+            source: source.clone(),
+            specs: Vec::new(),
+            findings: Findings::default(),
+            used: BTreeSet::new(),
+            shadowed,
+        };
+        let spot = valid::spot(source);
+        for wrong in self.wrong_with(source) {
+            decision.findings.meet(wrong.clone());
+        }
+        let read = self.world.virtual_services.get(source);
+        let host = full_name(&service.object);
+        if read.is_some_and(|read| !names(read, &host)) {
+            let obstacle = spot.then("hosts").obstacle(
+                Gravity::NoForm,
+                Topic::HostIsNoService,
+                "an HTTPRoute belongs to a Service, and a wildcard is none",
+            );
+            decision
+                .findings
+                .meet(obstacle.remedy("name the Services that are meant"));
+        }
+        if deciders > 1 {
+            decision.findings.meet(spot.then("hosts").obstacle(
+                Gravity::NoForm,
+                Topic::SeveralForHost,
+                format!(
+                    "several VirtualServices route ports of {}",
+                    service.object.short()
+                ),
+            ));
+        }
+        let unknown_age = |object: &ObjectRef| {
+            let read = self.world.virtual_services.get(object);
+            read.is_some_and(|read| read.metadata.creation_timestamp.is_none())
+        };
+        if !decision.shadowed.is_empty()
+            && (unknown_age(source) || decision.shadowed.iter().any(unknown_age))
+        {
+            let others: Vec<String> = decision.shadowed.iter().map(ToString::to_string).collect();
+            let says = format!(
+                "{} routes {} too; sidecars take the older one, and the input does not tell which that is",
+                others.join(", "),
+                service.object.short()
+            );
+            let obstacle =
+                spot.then("hosts")
+                    .obstacle(Gravity::Nowhere, Topic::SeveralForHost, says);
+            decision.findings.meet(
+                obstacle.remedy("make one VirtualService of them, or translate from the cluster"),
+            );
+        }
+        if let Some(read) = read
+            && !(read.spec.tcp.is_empty() && read.spec.tls.is_empty())
+        {
+            decision.findings.meet(spot.obstacle(
+                Gravity::NoForm,
+                Topic::Streams,
+                "it routes connections (tcp, tls) beside requests",
+            ));
+        }
+        let settled = decision
+            .findings
+            .obstacles
+            .iter()
+            .any(|o| o.gravity > Gravity::NoForm);
+        if wants_routes(self.ground.options.routes) && !settled {
+            let drawn = case.draw(source);
+            decision.findings.add(drawn.findings);
+            decision.specs = drawn.specs;
+            decision.used = drawn.used;
+        }
+        if case.stands_in_the_way(&decision.findings).is_some() {
+            decision.specs.clear();
+        }
+        decision
+    }
+
+    /// Carries decisions out. One VirtualService with gateways cannot lose a part of its hosts.
+    fn settle(&mut self, mut decisions: Vec<Decision<'a>>) {
+        let mut replaced: BTreeMap<ObjectRef, BTreeSet<String>> = BTreeMap::new();
+        for decision in decisions.iter().filter(|d| !d.specs.is_empty()) {
+            let hosts = replaced.entry(decision.source.clone()).or_default();
+            hosts.insert(full_name(&decision.service.object));
+        }
+        for decision in &mut decisions {
+            let Some(read) = self.world.virtual_services.get(&decision.source) else {
+                continue;
+            };
+            let at_gateways = read.spec.gateways.iter().any(|name| name != "mesh");
+            let gone = replaced.get(&decision.source);
+            let whole = gone.is_some_and(|gone| all_hosts(read).iter().all(|h| gone.contains(h)));
+            if at_gateways && !whole && !decision.specs.is_empty() {
+                decision.specs.clear();
+                let spot = valid::spot(&decision.source).then("hosts");
+                let obstacle = spot.obstacle(
+                    Gravity::NoForm,
+                    Topic::HostsPart,
+                    "it serves gateways too, and not all of its hosts get routes of their own",
+                );
+                decision
+                    .findings
+                    .meet(obstacle.remedy("give gateways a VirtualService of their own"));
+            }
+        }
+        for decision in decisions {
+            self.carry_out(decision);
+        }
+    }
+
+    fn carry_out(&mut self, decision: Decision<'a>) {
+        let keep_asked = self.ground.options.routes == RouteForm::Keep;
+        let host = full_name(&decision.service.object);
+        for other in &decision.shadowed {
+            self.shadowed(other, &decision.source, decision.service);
+        }
+        if !decision.specs.is_empty() {
+            for note in &decision.findings.notes {
+                self.note(note.clone());
+            }
+            for note in remarks(&decision.findings, |_| Weight::Lossy) {
+                self.note(note);
+            }
+            self.make(&decision);
+            self.plan.used.extend(decision.used);
+            self.plan.retirement.replaced(&decision.source, host);
+            return;
+        }
+        let findings = &decision.findings;
+        let worst = findings.obstacles.iter().map(|o| o.gravity).max();
+        let refused = worst > Some(Gravity::NoForm)
+            || (self.ground.options.routes == RouteForm::HttpRoute
+                && !findings.obstacles.is_empty());
+        if refused {
+            for note in remarks(findings, |_| Weight::Refused) {
+                self.note(note);
+            }
+            return;
+        }
+        let Some(bound) = self.ground.waypoints.serving(&decision.service.object) else {
+            return;
+        };
+        let case = Case {
+            ground: self.ground,
+            world: self.world,
+            routes: self.routes,
+            candidates: self.candidates,
+            service: decision.service,
+            bound,
+            beside: Vec::new(),
+        };
+        let without: Vec<&ObjectRef> = decision.shadowed.iter().collect();
+        let kept = case.keeps(&decision.source, &without);
+        let weight = if kept.is_ok() {
+            Weight::Kept
+        } else {
+            Weight::Refused
+        };
+        for note in remarks(findings, |_| weight) {
+            self.note(note);
+        }
+        let spot = valid::spot(&decision.source).then("hosts");
+        match kept {
+            Ok(()) if findings.obstacles.is_empty() => {
+                let says = if keep_asked {
+                    format!(
+                        "stays for {}, as asked for: its waypoint applies it",
+                        decision.service.object.short()
+                    )
+                } else {
+                    format!(
+                        "has nothing for {} that a route could say",
+                        decision.service.object.short()
+                    )
+                };
+                self.note(spot.note(Topic::VirtualService, Weight::Kept, says));
+            }
+            Ok(()) => {}
+            Err(why) => {
+                let topic = if why.starts_with("the waypoint of") {
+                    Topic::CallersRules
+                } else {
+                    Topic::VirtualService
+                };
+                self.note(spot.note(topic, Weight::Refused, why));
+            }
+        }
+    }
+
+    /// Makes the routes of a decision.
+    fn make(&mut self, decision: &Decision<'_>) {
+        let service = &decision.service.object;
+        let source = &decision.source;
+        let read = self.world.virtual_services.get(source);
+        let alone = read.is_some_and(|read| read.spec.hosts.len() == 1);
+        let base = if alone && *source.namespace == *service.namespace {
+            source.name.to_string()
+        } else if source.name == service.name {
+            service.name.to_string()
+        } else {
+            format!("{}-{}", source.name, service.name)
+        };
+        for spec in &decision.specs {
+            let mesh = self.ground.mesh;
+            let taken = |name: &Name| {
+                let there = mesh.named::<gateway_api::HTTPRoute>(&service.namespace, name);
+                let object = ObjectRef::new(Kind::HTTPRoute, &service.namespace, name);
+                there.is_some()
+                    || self
+                        .plan
+                        .made
+                        .iter()
+                        .any(|(known, _)| *known.object() == object)
+            };
+            let name = name_of_route(&base, taken);
+            let json = serde_json::to_value(spec).unwrap_or_default();
+            let home = &service.namespace;
+            let manifest = new_object(Kind::HTTPRoute, home, &name, Some(source), &[], json);
+            self.plan.made.push((manifest, source.clone()));
+        }
+    }
+
+    /// A VirtualService that sidecars do not apply, because an older one has the host. A waypoint would
+    /// append it.
+    fn shadowed(&mut self, other: &ObjectRef, source: &ObjectRef, service: &Service) {
+        let spot = valid::spot(other).then("hosts");
+        let name = service.object.short();
+        let says = format!(
+            "is not in force for {name}: sidecars take {source}, which is older; a waypoint would apply both"
+        );
+        if !self.ground.translates(&other.namespace) {
+            self.note(spot.note(Topic::SeveralForHost, Weight::Stated, says));
+            return;
+        }
+        let says = format!("{says}, so that the host is taken out");
+        self.note(spot.note(Topic::SeveralForHost, Weight::Form, says));
+        let host = full_name(&service.object);
+        self.plan.retirement.shadowed(other, host);
+    }
+
+    fn refuse(
+        &mut self,
+        all: &[ObjectRef],
+        service: &Service,
+        topic: Topic,
+        says: &str,
+        remedy: &str,
+    ) {
+        let deciding = self.deciding(service);
+        for object in all.iter().filter(|object| deciding.contains(object)) {
+            let spot = valid::spot(object).then("hosts");
+            let remark = Remark::new(topic, Weight::Refused, spot.field.clone(), says);
+            self.note(Note {
+                object: object.clone(),
+                remark: remark.remedy(remedy),
+            });
+        }
+    }
+
+    /// The VirtualServices that clients of a Service's own namespace follow.
+    fn deciding(&self, service: &Service) -> BTreeSet<ObjectRef> {
+        let client = &service.object.namespace;
+        let hosts = hosts(self.ground, service);
+        let found = hosts
+            .iter()
+            .filter_map(|host| decider(self.routes, host, client));
+        found.map(|decider| decider.object).collect()
+    }
+
+    fn without_waypoint(&mut self, service: &Service, all: &[ObjectRef]) {
+        let mesh = self.ground.mesh;
+        let name = service.object.short();
+        let (says, remedy) = if mesh.spec(service).is_external_name() {
+            (
+                format!("{name} is a mere alias, which cannot stand behind a waypoint"),
+                "route a ServiceEntry that is bound to a waypoint instead",
+            )
+        } else if mesh.binding(service) == Binding::OptedOut {
+            (
+                format!(
+                    "{name} refuses a waypoint by its label, and callers in ambient mode do not apply it"
+                ),
+                "take the label istio.io/use-waypoint=none away, or remove the VirtualService",
+            )
+        } else {
+            let homes = [&service.object.namespace];
+            let own = |object: &&ObjectRef| homes.contains(&&object.namespace);
+            if all.iter().find(own).is_none() {
+                // Rules of callers alone: told of where callers are looked at.
+                return;
+            }
+            (
+                format!(
+                    "{name} stands behind no waypoint, and callers in ambient mode do not apply it"
+                ),
+                "bind the Service to a waypoint by the label istio.io/use-waypoint",
+            )
+        };
+        self.refuse(all, service, Topic::VirtualService, &says, remedy);
+    }
+
+    /// A Service that is routed by a route of the Gateway API already.
+    fn beside_route(
+        &mut self,
+        service: &Service,
+        bound: &crate::translate::waypoints::Bound,
+        all: &[ObjectRef],
+        route: &ObjectRef,
+    ) {
+        let labels = Labels::default();
+        let before = Viewpoint::Sidecar {
+            namespace: &service.object.namespace,
+            labels: &labels,
+        };
+        let after = Viewpoint::Waypoint {
+            namespace: &bound.waypoint.namespace,
+        };
+        let mut differs = None;
+        for host in hosts(self.ground, service) {
+            let (before, after) = (
+                self.routes.table(&before, &host),
+                self.routes.table(&after, &host),
+            );
+            let found = compare_tables(self.ground, self.candidates, &before, &after);
+            differs = differs.or_else(|| found.differences.first().map(ToString::to_string));
+        }
+        for object in all {
+            let field = valid::spot(object).then("hosts").field;
+            let beside = format!(
+                "{} is routed by {} too",
+                service.object.short(),
+                route.short()
+            );
+            let remark = match &differs {
+                None => Remark::new(
+                    Topic::BesideRoute,
+                    Weight::Kept,
+                    field,
+                    format!("{beside}; both stay, and a waypoint does what sidecars do"),
+                ),
+                Some(difference) => Remark::new(
+                    Topic::BesideRoute,
+                    Weight::Refused,
+                    field,
+                    format!(
+                        "{beside}; sidecars take one of both, a waypoint appends them: {difference}"
+                    ),
+                )
+                .remedy("make one of both"),
+            };
+            self.note(Note {
+                object: object.clone(),
+                remark,
+            });
+        }
+    }
+
+    /// Clients of other namespaces, which follow another VirtualService, or none.
+    fn other_clients(&mut self, service: &Service, all: &[ObjectRef]) {
+        let own = &service.object.namespace;
+        let mut clients: BTreeSet<String> = BTreeSet::from(["elsewhere.".to_owned()]);
+        for object in all {
+            clients.insert(object.namespace.to_string());
+            if let Some(read) = self.world.virtual_services.get(object) {
+                let named = read.spec.export_to.iter();
+                clients.extend(
+                    named
+                        .filter(|to| !matches!(to.as_str(), "*" | "." | "~"))
+                        .cloned(),
+                );
+            }
+        }
+        clients.remove(&**own);
+        let mut told: BTreeSet<ObjectRef> = BTreeSet::new();
+        for host in hosts(self.ground, service) {
+            let here = decider(self.routes, &host, own).map(|decider| decider.object);
+            for client in &clients {
+                let there = decider(self.routes, &host, client).map(|decider| decider.object);
+                let Some(about) = there.clone().or_else(|| here.clone()) else {
+                    continue;
+                };
+                if there == here || told.contains(&about) || !self.differ(&host, own, client) {
+                    continue;
+                }
+                told.insert(about.clone());
+                self.note(of_other_clients(&about, there.is_some(), service, &host));
+            }
+        }
+    }
+
+    fn differ(&self, host: &Host, own: &str, client: &str) -> bool {
+        let labels = Labels::default();
+        let table = |namespace: &str| {
+            let view = Viewpoint::Sidecar {
+                namespace,
+                labels: &labels,
+            };
+            let mut table = self.routes.table(&view, host);
+            table.authorities.clear();
+            table
+        };
+        let (own, client) = (table(own), table(client));
+        !compare_tables(self.ground, self.candidates, &own, &client).is_same()
+    }
+
+    /// Hosts of these namespaces' VirtualServices that are no Services of these namespaces.
+    fn hosts_elsewhere(&mut self) {
+        let world = self.world;
+        for (object, read) in &world.virtual_services {
+            if !self.ground.translates(&object.namespace) {
+                continue;
+            }
+            for (position, host) in read.spec.hosts.iter().enumerate() {
+                let spot = Spot {
+                    object: object.clone(),
+                    field: field!["spec", "hosts", position],
+                };
+                let services = self.ground.mesh.services_of_host(host, &object.namespace);
+                if services.is_empty() {
+                    self.note(no_service(&spot, host));
+                } else if let Some(service) = services
+                    .iter()
+                    .find(|service| !self.ground.translates(&service.object.namespace))
+                {
+                    let says = format!(
+                        "callers of {} follow it when they call {}; its waypoint takes rules of its own namespace only, so that callers in ambient mode lose it",
+                        object.namespace, service.object
+                    );
+                    let note = spot.note(Topic::CallersRules, Weight::Lossy, says);
+                    self.note(with_remedy(
+                        note,
+                        format!("move it to namespace {}", service.object.namespace),
+                    ));
+                }
+            }
+        }
+    }
+}
+
+fn with_remedy(mut note: Note, remedy: impl Into<String>) -> Note {
+    note.remark = note.remark.remedy(remedy);
+    note
+}
+
+fn no_service(spot: &Spot, host: &str) -> Note {
+    let says = format!(
+        "{host} is no Service here: it is left as it is, and callers in ambient mode do not apply it"
+    );
+    with_remedy(
+        spot.note(Topic::HostIsNoService, Weight::Lossy, says),
+        "bind a ServiceEntry of the host to a waypoint, or let callers name the Service",
+    )
+}
+
+/// What clients of other namespaces do otherwise.
+fn of_other_clients(about: &ObjectRef, follows: bool, service: &Service, host: &Host) -> Note {
+    let name = &service.object;
+    let says = if follows {
+        format!(
+            "callers that see it follow it when they call {name} port {}; the waypoint does what is said for callers of {}",
+            host.port, name.namespace
+        )
+    } else {
+        format!("only some namespaces see it; at the waypoint of {name} it holds for all callers")
+    };
+    let spot = Spot {
+        object: about.clone(),
+        field: if follows {
+            FieldPath::root().then("spec").then("hosts")
+        } else {
+            field!["spec", "exportTo"]
+        },
+    };
+    spot.note(Topic::CallersRules, Weight::Lossy, says)
+}
+
+/// The hosts of a VirtualService, in full.
+fn all_hosts(read: &VirtualService) -> Vec<String> {
+    let home = &read.metadata.namespace;
+    read.spec
+        .hosts
+        .iter()
+        .map(|host| in_full(host, home))
+        .collect()
+}
+
+/// A host in full, in lower case: only a name without a dot is completed.
+pub(super) fn in_full(host: &str, namespace: &str) -> String {
+    if host.is_empty() || host == "*" || host.contains('.') {
+        return host.to_ascii_lowercase();
+    }
+    format!("{host}.{namespace}.svc.{DOMAIN}").to_ascii_lowercase()
+}
+
+/// Whether a VirtualService names a host, and not by a wildcard.
+fn names(read: &VirtualService, host: &str) -> bool {
+    all_hosts(read).iter().any(|own| own == host)
+}

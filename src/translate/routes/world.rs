@@ -1,0 +1,179 @@
+//! The objects that route requests, with all their fields, and the hosts that take requests.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::inventory::Object;
+use crate::kinds::complete::{HttpRoute, Specification, VirtualService, Whole};
+use crate::kinds::service::ServicePort;
+use crate::kinds::service_entry::ServiceEntry;
+use crate::kinds::{DecodeError, Kind, ObjectRef, Resource, gateway_api, traffic};
+use crate::mesh::Mesh;
+use crate::mesh::services::{Service, is_mesh};
+use crate::semantics::routing::Services;
+
+/// The cluster's own domain.
+pub(crate) const DOMAIN: &str = "cluster.local";
+
+/// The objects that route requests, and the hosts that take them.
+#[derive(Debug, Default)]
+pub(crate) struct World {
+    /// VirtualServices of the mesh and delegates.
+    pub(crate) virtual_services: BTreeMap<ObjectRef, VirtualService>,
+    /// Those that cannot be read.
+    pub(crate) unreadable: BTreeMap<ObjectRef, DecodeError>,
+    /// HTTPRoutes.
+    pub(crate) http_routes: Vec<HttpRoute>,
+    ports: BTreeMap<String, Vec<u16>>,
+    entries: BTreeMap<(String, String), Vec<String>>,
+}
+
+impl World {
+    pub(crate) fn of(mesh: &Mesh) -> Self {
+        let mut world = Self::default();
+        for service in mesh.services() {
+            let ports = mesh.spec(service).ports.iter().map(|port| port.port);
+            world
+                .ports
+                .insert(full_name(&service.object), ports.collect());
+        }
+        for entry in mesh.all::<ServiceEntry>() {
+            world.add_entry(mesh, entry);
+        }
+        for route in mesh.all::<traffic::VirtualService>() {
+            let spec = &route.spec;
+            if !spec.hosts.is_empty() && !is_mesh(&spec.gateways) {
+                continue;
+            }
+            match whole(mesh, route) {
+                Some(Ok(read)) => {
+                    world.virtual_services.insert(route.reference(), read);
+                }
+                Some(Err(error)) => {
+                    world.unreadable.insert(route.reference(), error);
+                }
+                None => {}
+            }
+        }
+        for route in mesh.all::<gateway_api::HTTPRoute>() {
+            if let Some(Ok(read)) = whole(mesh, route) {
+                world.http_routes.push(read);
+            }
+        }
+        world
+    }
+
+    fn add_entry(&mut self, mesh: &Mesh, entry: &Object<ServiceEntry>) {
+        let meta = &entry.metadata;
+        let json = mesh.inventory().whole(&entry.reference());
+        let json = json.unwrap_or_default();
+        let listed = json.pointer("/spec/ports").and_then(Value::as_array);
+        let ports: Vec<u16> = listed
+            .into_iter()
+            .flatten()
+            .filter_map(|port| u16::try_from(port.get("number")?.as_u64()?).ok())
+            .collect();
+        for host in &entry.spec.hosts {
+            // A Service of the cluster goes before an entry that names it.
+            self.ports
+                .entry(host.clone())
+                .or_insert_with(|| ports.clone());
+        }
+        let key = (meta.namespace.to_string(), meta.name.to_string());
+        self.entries.insert(key, entry.spec.hosts.clone());
+    }
+}
+
+/// An object with all its fields, in the namespace that the input gives it.
+fn whole<T: Resource, S: Specification>(
+    mesh: &Mesh,
+    object: &Object<T>,
+) -> Option<Result<Whole<S>, DecodeError>> {
+    let json = mesh.inventory().whole(&object.reference())?;
+    let read = Whole::from_json(&json);
+    Some(read.map(|mut read: Whole<S>| {
+        read.metadata = object.meta().clone();
+        read
+    }))
+}
+
+impl Services for World {
+    fn ports(&self, host: &str) -> Option<&[u16]> {
+        self.ports.get(host).map(Vec::as_slice)
+    }
+
+    fn service_entry_hosts(&self, namespace: &str, name: &str) -> Vec<String> {
+        let key = (namespace.to_owned(), name.to_owned());
+        self.entries.get(&key).cloned().unwrap_or_default()
+    }
+}
+
+/// The name of a Service in full.
+pub(crate) fn full_name(service: &ObjectRef) -> String {
+    format!("{}.{}.svc.{DOMAIN}", service.name, service.namespace)
+}
+
+/// The Service that a host, written in a resource of `namespace`, means; none for wildcards.
+pub(crate) fn service_of<'m>(mesh: &'m Mesh, host: &str, namespace: &str) -> Option<&'m Service> {
+    if host.contains('*') {
+        return None;
+    }
+    mesh.services_of_host(host, namespace).first()
+}
+
+/// What a port of a Service speaks (`pilot/pkg/serviceregistry/kube/conversion.go`, `ConvertProtocol`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Speaks {
+    /// HTTP.
+    Http,
+    /// gRPC.
+    Grpc,
+    /// Bytes, by declaration.
+    Tcp,
+    /// TLS that pods end.
+    Tls,
+    /// What the first bytes show.
+    Unknown,
+    /// Datagrams, which no proxy takes.
+    Udp,
+}
+
+impl Speaks {
+    /// What a port speaks (`kube.ConvertProtocol`).
+    pub(crate) fn of(port: &ServicePort) -> Self {
+        if port.protocol == "UDP" {
+            return Self::Udp;
+        }
+        let name = if port.app_protocol.is_empty() {
+            port.name.as_str()
+        } else {
+            match port.app_protocol.as_str() {
+                "kubernetes.io/h2c" | "kubernetes.io/ws" => return Self::Http,
+                "kubernetes.io/wss" => return Self::Tls,
+                other => other,
+            }
+        };
+        let name = name.to_ascii_lowercase();
+        match name.split('-').next().unwrap_or_default() {
+            "http" | "http2" => Self::Http,
+            "grpc" => Self::Grpc,
+            "https" | "tls" => Self::Tls,
+            "tcp" | "mongo" | "mysql" | "redis" | "hbone" => Self::Tcp,
+            "udp" => Self::Udp,
+            // Ports of protocols in which the server speaks first.
+            _ if matches!(port.port, 25 | 53 | 3306 | 27017) => Self::Tcp,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// Whether HTTP routes are applied to it.
+    pub(crate) fn takes_requests(self) -> bool {
+        matches!(self, Self::Http | Self::Grpc | Self::Unknown)
+    }
+}
+
+/// The kinds of routes by which a Service may be routed already.
+pub(crate) fn is_request_route(object: &ObjectRef) -> bool {
+    matches!(object.kind, Kind::HTTPRoute | Kind::GRPCRoute)
+}
