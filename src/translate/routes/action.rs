@@ -81,7 +81,7 @@ impl Actions<'_> {
         let mut rule = HttpRule::default();
         let answers = route.redirect.is_some() || route.direct_response.is_some();
         let headers = route.headers.clone().unwrap_or_default();
-        let host = self.headers(&headers, &spot.then("headers"), &mut rule.filters, findings);
+        let host = Self::headers(&headers, &spot.then("headers"), &mut rule.filters, findings);
         if answers {
             rule.filters
                 .retain(|filter| !matches!(filter, Filter::RequestHeaderModifier(_)));
@@ -156,9 +156,9 @@ impl Actions<'_> {
             let mut filters = Vec::new();
             let headers = way.headers.clone().unwrap_or_default();
             let at = spot.then("headers");
-            let host = self.headers(&headers, &at, &mut filters, findings);
+            let host = Self::headers(&headers, &at, &mut filters, findings);
             if let Some(host) = host {
-                self.host_of_way(host, alone, route, &at, &mut rule.filters, findings);
+                Self::host_of_way(host, alone, route, &at, &mut rule.filters, findings);
             }
             rule.backend_refs.push(HttpBackendRef {
                 group: backend.group,
@@ -188,7 +188,6 @@ impl Actions<'_> {
 
     /// A host that a destination sets: of a lone one the rule can set it.
     fn host_of_way(
-        &self,
         host: String,
         alone: bool,
         route: &HttpRoute,
@@ -215,7 +214,6 @@ impl Actions<'_> {
 
     /// Changes of headers, and the host that they set.
     fn headers(
-        &self,
         headers: &Headers,
         spot: &Spot,
         filters: &mut Vec<Filter>,

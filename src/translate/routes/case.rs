@@ -51,7 +51,7 @@ struct OfPort {
     lists: Lists,
 }
 
-impl<'a> Case<'a> {
+impl Case<'_> {
     /// The ports that take requests.
     pub(super) fn hosts(&self) -> Vec<Host> {
         hosts(self.ground, self.service)
@@ -421,7 +421,7 @@ fn pieces_of(
     if matches.is_empty() {
         let path = wish.on_all(&spot, findings);
         let demands = super::form::Demands::default();
-        pieces.extend(path.map(|path| Piece::new(path, demands, action, number)));
+        pieces.push(Piece::new(path, demands, action, number));
     }
     for (position, one) in matches.iter().enumerate() {
         let spot = spot.then("match").then(position);

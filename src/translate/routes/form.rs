@@ -91,7 +91,7 @@ pub(super) fn escape(text: &str) -> String {
     out
 }
 
-/// Whether a text may stand in an Exact or PathPrefix match: the rules of the schema
+/// Whether a text may stand in an `Exact` or `PathPrefix` match: the rules of the schema
 /// (`HTTPPathMatch`).
 pub(super) fn is_plain_path(text: &str) -> bool {
     let bytes = text.as_bytes();

@@ -175,11 +175,13 @@ impl Setting<'_> {
     ) -> Option<Written> {
         let fold = one.ignore_uri_case;
         let path = match &one.uri {
-            None | Some(StringMatch::Present) => return wish.on_all(spot, findings),
-            Some(StringMatch::Prefix(text)) if text == "/" => return wish.on_all(spot, findings),
+            None | Some(StringMatch::Present) => return Some(wish.on_all(spot, findings)),
+            Some(StringMatch::Prefix(text)) if text == "/" => {
+                return Some(wish.on_all(spot, findings));
+            }
             Some(StringMatch::Prefix(text)) if text.is_empty() => {
                 let written = Written::plain(Path::all(), Pattern::any());
-                return wish.on_nothing(written, spot, findings);
+                return Some(wish.on_nothing(written, spot, findings));
             }
             Some(StringMatch::Prefix(text) | StringMatch::Exact(text))
                 if !text.starts_with('/') =>
@@ -208,7 +210,7 @@ impl Setting<'_> {
             Some(StringMatch::Regex(text)) => regex(text),
         };
         check_length(&path.path, spot, findings);
-        wish.on_whole(path, spot, findings)
+        Some(wish.on_whole(path, spot, findings))
     }
 
     fn prefix(
@@ -225,7 +227,7 @@ impl Setting<'_> {
             let path = Path::Regex(format!("(?i){}.*", escape(text)));
             let written = Written::plain(path, pattern.ignoring_case());
             check_length(&written.path, spot, findings);
-            return wish.on_nothing(written, spot, findings);
+            return Some(wish.on_nothing(written, spot, findings));
         }
         if wish.replaces_prefix(text) {
             return wish.on_prefix(text, spot, findings);

@@ -71,7 +71,7 @@ pub(super) struct Written {
     /// A path that is written takes, though it is not meant.
     pub(super) loose: Option<String>,
     /// Where a prefix ends with a slash: itself without it. If that is taken by an earlier rule, a
-    /// PathPrefix says the same.
+    /// `PathPrefix` says the same.
     pub(super) bare: Option<String>,
 }
 
@@ -103,15 +103,15 @@ impl Wish {
         mut written: Written,
         spot: &Spot,
         findings: &mut Findings,
-    ) -> Option<Written> {
+    ) -> Written {
         if let Self::Matched { by, .. } | Self::Whole(by) = self {
             written.change = full(by, spot, findings);
         }
-        Some(written)
+        written
     }
 
     /// On every path, of which the first slash was matched.
-    pub(super) fn on_all(&self, spot: &Spot, findings: &mut Findings) -> Option<Written> {
+    pub(super) fn on_all(&self, spot: &Spot, findings: &mut Findings) -> Written {
         let mut written = Written::plain(Path::all(), Pattern::any());
         match self {
             Self::Nothing => {}
@@ -122,11 +122,11 @@ impl Wish {
                     Gravity::NoForm,
                     Topic::Rewrites,
                     format!("an HTTPRoute that puts {by} before every path loses its last slash"),
-                ))
+                ));
             }
             Self::Matched { by, .. } => written.change = prefix(by, spot, findings),
         }
-        Some(written)
+        written
     }
 
     /// On a prefix in any case, or an empty one: nothing of the path can be replaced.
@@ -135,7 +135,7 @@ impl Wish {
         mut written: Written,
         spot: &Spot,
         findings: &mut Findings,
-    ) -> Option<Written> {
+    ) -> Written {
         match self {
             Self::Nothing => {}
             Self::Whole(by) => written.change = full(by, spot, findings),
@@ -145,7 +145,7 @@ impl Wish {
                 "an HTTPRoute replaces prefixes only as they are written, and no empty ones",
             )),
         }
-        Some(written)
+        written
     }
 
     /// On a prefix other than `/`.

@@ -180,9 +180,10 @@ proptest! {
         let translation = translate(&mesh(&source.to_string()), &namespaces(), &options());
         let weight = weights(&translation);
         prop_assert!(weight < Some(Weight::Lossy), "{:#?}", translation.treatments);
-        match compared(&source, &translation) {
-            Some(result) => prop_assert_eq!(result, Ok(How::Complete), "{:#?}", routes(&translation)),
-            None => prop_assert_eq!(weight, Some(Weight::Kept)),
+        if let Some(result) = compared(&source, &translation) {
+            prop_assert_eq!(result, Ok(How::Complete), "{:#?}", routes(&translation));
+        } else {
+            prop_assert_eq!(weight, Some(Weight::Kept));
         }
     }
 
@@ -208,6 +209,7 @@ proptest! {
 /// How many of random VirtualServices become routes: printed, not judged.
 #[test]
 #[ignore = "prints a figure"]
+#[expect(clippy::print_stderr, reason = "it prints a figure")]
 fn how_many_become_routes() {
     use proptest::strategy::ValueTree;
     use proptest::test_runner::TestRunner;
