@@ -21,13 +21,8 @@ macro_rules! topics {
 }
 
 topics! {
-    /// The object as it is written is not valid: an unknown field, an expression that does not
-    /// compile, weights that do not add up.
-    Invalid = "AMB250",
-    /// A waypoint is made, kept or shared.
+    /// A Service that needs a waypoint and cannot have one.
     Waypoint = "AMB251",
-    /// A label or a template must change in an object that the input does not hold.
-    NotInInput = "AMB252",
     /// ALLOW with fields that only a waypoint understands.
     AllowWithL7 = "AMB301",
     /// DENY that ztunnel would never fire.
@@ -112,6 +107,11 @@ topics! {
     Mirrors = "AMB457",
     /// NetworkPolicies, and the port of tunnelled connections.
     NetworkPolicy = "AMB601",
+    /// The object as it is written is not valid: an unknown field, an expression that does not
+    /// compile, weights that do not add up.
+    Invalid = "AMB750",
+    /// A label or a template must change in an object that the input does not hold.
+    NotInInput = "AMB751",
 }
 
 impl Topic {

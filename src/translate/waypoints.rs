@@ -9,9 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::json;
 
 use super::change::new_object;
-use super::fidelity::{Remark, Weight};
-use super::{Draft, Ground, Phase, Topic};
-use crate::kinds::{FieldPath, Kind, Name, ObjectRef};
+use super::{Draft, Ground, Phase};
+use crate::kinds::{Kind, Name, ObjectRef};
 use crate::mesh::Mesh;
 use crate::mesh::waypoints::{
     Binding, Traffic, USE_WAYPOINT, USE_WAYPOINT_NAMESPACE, WAYPOINT_CLASS, WAYPOINT_FOR,
@@ -160,15 +159,6 @@ pub(super) fn translate(ground: &Ground<'_>, draft: &mut Draft) {
             service,
             json!({"metadata": {"labels": labels}}),
             &[waypoint],
-        );
-        draft.remark(
-            service,
-            Remark::new(
-                Topic::Waypoint,
-                Weight::Form,
-                FieldPath::label(USE_WAYPOINT),
-                format!("is bound to {}", waypoint.short()),
-            ),
         );
     }
 }
