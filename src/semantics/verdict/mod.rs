@@ -39,4 +39,4 @@ pub use verdict::{Cause, Judge, Reason, RuleName, Verdict};
 pub use way::{Carrier, Hop, Situation, judge};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

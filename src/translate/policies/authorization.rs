@@ -307,20 +307,36 @@ impl Policy<'_> {
                     ),
                 );
             }
-            if self.shape.connections.contains(index)
-                && rules::with_real_names(rule, scene.settings)
-            {
-                let says = format!(
-                    "names the trust domain {} too: ztunnel takes principals as they are written",
-                    scene.settings.trust_domain
-                );
-                draft.remark(
-                    &self.object,
-                    Remark::new(Topic::TrustDomain, Weight::Form, rule_path(*index), says),
-                );
+            if self.shape.connections.contains(index) {
+                self.as_sidecars_read(scene, draft, rule, *index);
             }
         }
         rules
+    }
+
+    /// Writes a rule for ztunnel so that it means there what sidecars take it to mean.
+    fn as_sidecars_read(
+        &self,
+        scene: &Scene<'_>,
+        draft: &mut Draft,
+        rule: &mut Value,
+        index: usize,
+    ) {
+        let mut say = |topic, says: String| {
+            let remark = Remark::new(topic, Weight::Form, rule_path(index), says);
+            draft.remark(&self.object, remark);
+        };
+        if rules::with_real_names(rule, scene.settings) {
+            let says = format!(
+                "names the trust domain {} too: ztunnel takes principals as they are written",
+                scene.settings.trust_domain
+            );
+            say(Topic::TrustDomain, says);
+        }
+        if rules::with_read_namespaces(rule) {
+            let says = "names every namespace: that is what a sidecar takes *a and *sa to mean";
+            say(self.topic(), says.to_owned());
+        }
     }
 
     /// It stays for all pods.

@@ -252,6 +252,7 @@ impl Made<'_, '_> {
                 let mut rule = without_requests(&rule);
                 super::rules::with_namespaces(&mut rule, &policy.metadata.namespace);
                 super::rules::with_real_names(&mut rule, self.scene.settings);
+                super::rules::with_read_namespaces(&mut rule);
                 if !rules.contains(&rule) {
                     rules.push(rule);
                 }

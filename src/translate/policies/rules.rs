@@ -338,6 +338,43 @@ pub(super) fn with_real_names(rule: &mut Value, settings: &Settings) -> bool {
     changed
 }
 
+/// Says of namespaces what sidecars read: `*a` and `*sa` mean every namespace there, because what
+/// `*` stands for may reach to the `sa` of the caller's URI. ztunnel reads them as they are meant.
+/// Says whether something was added.
+pub(super) fn with_read_namespaces(rule: &mut Value) -> bool {
+    let mut changed = false;
+    let mut add = |values: Option<&mut Value>| {
+        let Some(list) = values.and_then(Value::as_array_mut) else {
+            return;
+        };
+        let has = |wanted: &[&str]| {
+            list.iter()
+                .any(|v| v.as_str().is_some_and(|v| wanted.contains(&v)))
+        };
+        if has(&["*a", "*sa"]) && !has(&["*"]) {
+            list.push("*".into());
+            changed = true;
+        }
+    };
+    let sources = rule.get_mut("from").and_then(Value::as_array_mut);
+    for entry in sources.into_iter().flatten() {
+        for field in ["namespaces", "notNamespaces"] {
+            add(entry
+                .get_mut("source")
+                .and_then(|source| source.get_mut(field)));
+        }
+    }
+    let conditions = rule.get_mut("when").and_then(Value::as_array_mut);
+    for condition in conditions.into_iter().flatten() {
+        if condition["key"] == "source.namespace" {
+            for field in ["values", "notValues"] {
+                add(condition.get_mut(field));
+            }
+        }
+    }
+    changed
+}
+
 /// What sidecars take a principal to be besides (`pilot/pkg/security/trustdomain/bundle.go`).
 fn real_name(value: &str, settings: &Settings) -> Option<String> {
     let (domain, rest) = value.split_once('/')?;

@@ -5,7 +5,7 @@ mod hand_over;
 mod literal;
 mod mtls;
 mod points;
-mod random;
+pub(crate) mod random;
 mod rules;
 
 use std::collections::BTreeMap;

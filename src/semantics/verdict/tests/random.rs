@@ -172,7 +172,8 @@ fn rule() -> impl Strategy<Value = String> {
     })
 }
 
-fn policies() -> impl Strategy<Value = Vec<String>> {
+/// Policies of namespace shop without selectors, one a line, as [`World::of`] reads them.
+pub(crate) fn policies() -> impl Strategy<Value = Vec<String>> {
     let action = select(&["ALLOW", "ALLOW", "DENY", "DENY", "CUSTOM"][..]);
     let policy = (action, proptest::collection::vec(rule(), 0..3)).prop_map(|(action, rules)| {
         let rules = rules.join(", ");

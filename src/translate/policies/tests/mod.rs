@@ -2,6 +2,7 @@
 
 mod kinds;
 mod mutations;
+mod random;
 mod scenarios;
 
 use std::collections::BTreeSet;
