@@ -220,8 +220,11 @@ impl Policy<'_> {
         };
         let judged = in_front(scene, &self.members);
         match copies::of_authorization(scene, &original, &judged) {
-            Ok(specs) => {
-                let made = copies::create(scene, draft, &original, specs);
+            Ok(copies) => {
+                for remark in copies.remarks {
+                    draft.remark(&self.object, remark);
+                }
+                let made = copies::create(scene, draft, &original, copies.specs);
                 for copy in &made {
                     draft.becomes(&self.object, copy);
                 }

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::ports::ServicePorts;
+use super::rewrites;
 use super::scene::Scene;
 use super::targets::{Judged, serves_only, to_services, to_waypoint, with_versions};
 use crate::kinds::path::field;
 use crate::kinds::{Kind, Name, ObjectRef};
+use crate::mesh::services::Service;
 use crate::translate::change::{Manifest, SOURCE, new_object};
 use crate::translate::{Draft, Phase, Remark, Topic, Weight};
 
@@ -26,7 +28,16 @@ pub(super) struct Original<'o> {
     pub(super) dry_run: bool,
 }
 
-/// The specs of copies that judge the callers of some Services as an AuthorizationPolicy does.
+/// Copies of an AuthorizationPolicy.
+#[derive(Default)]
+pub(super) struct Copies {
+    /// Their specs.
+    pub(super) specs: Vec<Value>,
+    /// What is to be said of them.
+    pub(super) remarks: Vec<Remark>,
+}
+
+/// The copies that judge the callers of some Services as an AuthorizationPolicy does.
 ///
 /// Services for which its rules come out alike share a copy. One for which no rule of a DENY is left
 /// has none.
@@ -34,36 +45,21 @@ pub(super) fn of_authorization(
     scene: &Scene<'_>,
     original: &Original<'_>,
     judged: &[Judged<'_>],
-) -> Result<Vec<Value>, Remark> {
+) -> Result<Copies, Remark> {
     let mut groups: Vec<(Value, Vec<Judged<'_>>)> = Vec::new();
+    let mut remarks = Vec::new();
     let refuses = original.spec["action"] != "ALLOW" && !original.spec["action"].is_null();
-    let rules = original.spec["rules"]
-        .as_array()
-        .map_or(&[][..], Vec::as_slice);
     for service in judged {
-        let ports = ServicePorts::of(scene.ground.mesh, service.service);
-        let mut mapped = Vec::new();
-        for (position, rule) in rules.iter().enumerate() {
-            let rule = ports.rule(rule).map_err(|why| {
-                let says = format!(
-                    "its ports are those of pods, and {}",
-                    why.why(service.service)
-                );
-                let at = field!["spec", "rules", position, "to"];
-                Remark::new(Topic::PolicyPorts, Weight::Refused, at, says)
-                    .remedy("name the port by its number in targetPort")
-            })?;
-            mapped.extend(rule);
-        }
-        if refuses && mapped.is_empty() {
+        let rules = for_callers(scene, original, service.service, &mut remarks)?;
+        if refuses && rules.is_empty() {
             continue;
         }
         let mut spec = original.spec.as_object().cloned().unwrap_or_default();
         spec.remove("selector");
-        if mapped.is_empty() {
+        if rules.is_empty() {
             spec.remove("rules");
         } else {
-            spec.insert("rules".to_owned(), mapped.into());
+            spec.insert("rules".to_owned(), rules.into());
         }
         let spec = Value::Object(spec);
         match groups.iter_mut().find(|(known, _)| *known == spec) {
@@ -75,7 +71,64 @@ pub(super) fn of_authorization(
     let attach = |(spec, services): (Value, Vec<Judged<'_>>)| {
         attached(scene, original, &spec, &services, single)
     };
-    Ok(groups.into_iter().flat_map(attach).collect())
+    Ok(Copies {
+        specs: groups.into_iter().flat_map(attach).collect(),
+        remarks,
+    })
+}
+
+/// The rules of a policy as they concern callers of a Service: by its ports, and by requests as
+/// callers write them.
+fn for_callers(
+    scene: &Scene<'_>,
+    original: &Original<'_>,
+    service: &Service,
+    remarks: &mut Vec<Remark>,
+) -> Result<Vec<Value>, Remark> {
+    let rules = original.spec["rules"].as_array();
+    let ports = ServicePorts::of(scene.ground.mesh, &scene.ways, service);
+    let tables = scene.ways.tables(&service.object);
+    let name = service.object.short();
+    let mut all = Vec::new();
+    for (position, rule) in rules.into_iter().flatten().enumerate() {
+        let mapped = ports.rule(rule).map_err(|why| {
+            let says = format!("its ports are those of pods, and {}", why.why(service));
+            let at = field!["spec", "rules", position, "to"];
+            Remark::new(Topic::PolicyPorts, Weight::Refused, at, says)
+                .remedy("name the port by its number in targetPort")
+        })?;
+        let Some(mapped) = mapped else { continue };
+        let at = field!["spec", "rules", position];
+        let said = rewrites::pulled_back(&mapped, tables).map_err(|why| {
+            let says = format!("judges requests as the routes of {name} write them: {why}");
+            Remark::new(Topic::RewrittenRequests, Weight::Refused, at.clone(), says)
+                .remedy("write the rule for requests as callers of the Service send them")
+        })?;
+        if said.as_ref() != Some(&mapped) {
+            let says = format!("its paths are said as callers of {name} write them");
+            remarks.push(Remark::new(
+                Topic::RewrittenRequests,
+                Weight::Form,
+                at,
+                says,
+            ));
+        }
+        all.extend(said);
+    }
+    if tables.iter().any(|(_, table)| rewrites::answers(table)) {
+        let says = format!(
+            "requests that the routes of {name} answer (redirects, CORS) are judged before they are \
+             answered"
+        );
+        let at = field!["spec"];
+        remarks.push(Remark::new(
+            Topic::RewrittenRequests,
+            Weight::Stated,
+            at,
+            says,
+        ));
+    }
+    Ok(all)
 }
 
 /// The specs of copies of what has no ports.

@@ -13,11 +13,13 @@ mod guard;
 mod labels;
 mod peers;
 pub(super) mod ports;
+mod rewrites;
 mod rules;
 pub(super) mod scene;
 mod shared;
 mod targets;
 mod tokens;
+pub(super) mod ways;
 mod wide;
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
+use super::ways::Ways;
 use crate::kinds::IntOrString;
 use crate::kinds::service::ServicePort;
 use crate::mesh::Mesh;
@@ -76,9 +77,9 @@ pub(in crate::translate) fn targets<'w>(
 
 impl ServicePorts {
     /// The ports of a Service.
-    pub(in crate::translate) fn of(mesh: &Mesh, service: &Service) -> Self {
+    pub(in crate::translate) fn of(mesh: &Mesh, ways: &Ways, service: &Service) -> Self {
         let ports = mesh.spec(service).ports.iter();
-        let targets = ports.map(|port| (port.port, targets(port, mesh.backing(service))));
+        let targets = ports.map(|port| (port.port, ways.targets(mesh, service, port)));
         Self {
             targets: targets.collect(),
         }

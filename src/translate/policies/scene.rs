@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use super::ways::{self, Ways};
 use crate::kinds::authorization::{AuthorizationPolicy, RequestAuthentication};
 use crate::kinds::{Labels, Name, ObjectRef};
 use crate::mesh::injection::Injection;
@@ -41,6 +42,9 @@ pub(in crate::translate) struct Member<'g> {
     pub(in crate::translate) behind: Vec<Front<'g>>,
     /// The Services in front of it whose callers go past waypoints.
     pub(in crate::translate) past: Vec<(&'g Service, Past)>,
+    /// The Services whose callers reach it through a waypoint: those in front of it, unless their
+    /// routes lead elsewhere, and those whose routes lead here.
+    pub(in crate::translate) judged_for: Vec<Front<'g>>,
     /// The labels of its pods with sidecars.
     pub(in crate::translate) labels: Labels,
     /// Whether it keeps its sidecars.
@@ -50,7 +54,8 @@ pub(in crate::translate) struct Member<'g> {
 impl Member<'_> {
     /// The waypoints through which its callers will come.
     pub(in crate::translate) fn waypoints(&self) -> BTreeSet<&ObjectRef> {
-        self.behind.iter().map(|front| front.waypoint).collect()
+        let fronts = self.behind.iter().chain(&self.judged_for);
+        fronts.map(|front| front.waypoint).collect()
     }
 
     /// Its pods, as policies see them.
@@ -72,6 +77,8 @@ pub(in crate::translate) struct Scene<'g> {
     pub(in crate::translate) policies: Policies<'g>,
     /// The workloads with sidecars in the namespaces that are translated, sorted.
     pub(in crate::translate) members: Vec<Member<'g>>,
+    /// Where routes lead callers.
+    pub(in crate::translate) ways: Ways,
     by_object: HashMap<&'g ObjectRef, usize>,
     staying: Vec<&'g Workload>,
 }
@@ -90,6 +97,9 @@ impl<'g> Scene<'g> {
         let by_object = members.iter().enumerate();
         let by_object =
             by_object.map(|(i, member): (usize, &Member<'g>)| (&member.workload.object, i));
+        let ways = Ways::of(ground);
+        let by_object: HashMap<&ObjectRef, usize> = by_object.collect();
+        lead(ground, &ways, &by_object, &mut members);
         let staying = mesh.workloads().iter().filter(|workload| {
             let namespace = &workload.object.namespace;
             let name = (namespace.clone(), workload.object.name.clone());
@@ -98,7 +108,8 @@ impl<'g> Scene<'g> {
         });
         Self {
             staying: staying.collect(),
-            by_object: by_object.collect(),
+            ways,
+            by_object,
             ground,
             settings,
             policies: Policies::of(settings, mesh),
@@ -117,6 +128,15 @@ impl<'g> Scene<'g> {
             .filter(|member| {
                 tls.is_none() || self.members[*member].labels.get(TLS_MODE_LABEL) == tls
             })
+            .collect()
+    }
+
+    /// The members that callers of a Service reach.
+    pub(super) fn reached(&self, service: &'g Service) -> Vec<usize> {
+        let workloads = self.ways.reached(self.ground.mesh, service);
+        workloads
+            .iter()
+            .filter_map(|workload| self.member_of(workload))
             .collect()
     }
 
@@ -238,10 +258,49 @@ fn member<'g>(ground: &'g Ground<'g>, workload: &'g Workload) -> Member<'g> {
     );
     Member {
         workload,
+        judged_for: behind.clone(),
         behind,
         past,
         labels: Labels::from_pairs(labels),
         deferred: ground.options.deferred.contains(&name),
+    }
+}
+
+/// Notes whom the routes of Services lead to.
+fn lead<'g>(
+    ground: &'g Ground<'g>,
+    ways: &Ways,
+    by_object: &HashMap<&ObjectRef, usize>,
+    members: &mut [Member<'g>],
+) {
+    let mesh = ground.mesh;
+    for name in ways.routed() {
+        let (Some(service), Some(bound)) =
+            (ways::named(mesh, name), ground.waypoints.serving(name))
+        else {
+            continue;
+        };
+        let reached = ways.reached(mesh, service);
+        let reached: BTreeSet<usize> = reached
+            .iter()
+            .filter_map(|workload| by_object.get(&workload.object).copied())
+            .collect();
+        for (position, member) in members.iter_mut().enumerate() {
+            let known = member
+                .judged_for
+                .iter()
+                .position(|front| front.service.object == *name);
+            match (known, reached.contains(&position)) {
+                (Some(known), false) => {
+                    member.judged_for.remove(known);
+                }
+                (None, true) => member.judged_for.push(Front {
+                    service,
+                    waypoint: &bound.waypoint,
+                }),
+                _ => {}
+            }
+        }
     }
 }
 

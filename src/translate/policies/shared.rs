@@ -1,13 +1,13 @@
-//! Services in front of workloads that are judged by different policies.
+//! Services whose callers reach workloads that are judged by different policies.
 //!
-//! A waypoint judges before it picks a pod, so that a policy of some of a Service's pods would be
-//! one of all.
+//! A waypoint judges before it picks a pod, and before it follows a route, so that a policy of some
+//! of those whom callers reach would be one of all.
 
 use super::scene::Scene;
 use crate::kinds::{FieldPath, ObjectRef};
 use crate::translate::{Draft, Remark, Topic, Weight};
 
-/// Whether every Service in front of some members selects nobody else.
+/// Whether callers of every Service that lead to some members reach nobody else.
 pub(super) fn same_for_all(
     scene: &Scene<'_>,
     draft: &mut Draft,
@@ -17,23 +17,33 @@ pub(super) fn same_for_all(
 ) -> bool {
     let mut fine = true;
     for member in members {
-        for front in &scene.members[*member].behind {
-            let backing = scene.ground.mesh.backing(front.service);
-            let mut others = backing
-                .filter_map(|workload| scene.member_of(workload))
-                .filter(|other| !members.contains(other));
-            let Some(other) = others.next() else {
+        let this = &scene.members[*member].workload.object;
+        for front in &scene.members[*member].judged_for {
+            let reached = scene.reached(front.service);
+            let Some(other) = reached.iter().find(|other| !members.contains(other)) else {
                 continue;
             };
             fine = false;
-            let says = format!(
-                "judges {} and not {}, and {} leads to both: a waypoint judges before it picks a pod",
-                scene.members[*member].workload.object.short(),
-                scene.members[other].workload.object.short(),
-                front.service.object.short(),
-            );
-            let remark = Remark::new(Topic::Targets, Weight::Refused, at.clone(), says)
-                .remedy("give each workload a Service of its own, or let the policy select both");
+            let other = scene.members[*other].workload.object.short();
+            let service = front.service.object.short();
+            let (this, at) = (this.short(), at.clone());
+            let remark = if scene.ways.tables(&front.service.object).is_empty() {
+                let says = format!(
+                    "judges {this} and not {other}, and {service} leads to both: a waypoint judges \
+                     before it picks a pod"
+                );
+                Remark::new(Topic::Targets, Weight::Refused, at, says).remedy(
+                    "give each workload a Service of its own, or let the policy select both",
+                )
+            } else {
+                let says = format!(
+                    "judges {this} and not {other}, and routes of {service} lead to both: its waypoint \
+                     judges before it follows them"
+                );
+                Remark::new(Topic::OtherRoutes, Weight::Refused, at, says).remedy(
+                    "let the policy select both, or let callers use the Service of each workload",
+                )
+            };
             draft.remark(policy, remark);
         }
     }

@@ -24,11 +24,11 @@ pub(super) struct Judged<'g> {
     pub(super) waypoint: &'g ObjectRef,
 }
 
-/// The Services in front of some members, by name, each once.
+/// The Services whose callers reach some members through waypoints, by name, each once.
 pub(super) fn in_front<'g>(scene: &Scene<'g>, members: &[usize]) -> Vec<Judged<'g>> {
     let fronts = members
         .iter()
-        .flat_map(|member| &scene.members[*member].behind);
+        .flat_map(|member| &scene.members[*member].judged_for);
     let mut all: Vec<Judged<'g>> = fronts
         .map(|front| Judged {
             service: front.service,

@@ -76,8 +76,11 @@ fn one(
         dry_run: false,
     };
     match copies::of_authorization(scene, &original, &judged) {
-        Ok(specs) => {
-            for copy in copies::create(scene, draft, &original, specs) {
+        Ok(copies) => {
+            for remark in copies.remarks {
+                draft.remark(&object, remark);
+            }
+            for copy in copies::create(scene, draft, &original, copies.specs) {
                 let says = format!(
                     "is for the whole mesh and stays; the waypoints of {namespace} enforce a copy, \
                      {}, which does not follow it",

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::CallProof;
-use super::faults::Faults;
+use super::{faults::Faults, rewritten};
 use crate::inventory::Listed;
 use crate::kinds::authorization::{
     Action, AuthorizationPolicy, PeerAuthentication, RequestAuthentication,
@@ -16,11 +16,11 @@ use crate::mesh::services::Service;
 use crate::mesh::workloads::DataPlane;
 use crate::semantics::authorization::{beyond_ztunnel, is_dry_run, needs_http};
 use crate::semantics::identity::Identity;
+use crate::semantics::routing::Table;
 use crate::semantics::verdict::{
     Bounds, Callee, Cause, Comparison, Difference, Judge, Pod, Point, Policies, Port, Protocol,
     Scope, Settings, Situation, Target, Through, Verdict, compare,
 };
-use crate::translate::policies::ports::targets;
 use crate::translate::policies::scene::{Member, Scene};
 use crate::translate::{Ground, Translation};
 
@@ -137,9 +137,12 @@ impl Prover<'_, '_> {
             faults,
         };
         let mut all_ports = BTreeSet::new();
-        for service in self.scene.ground.mesh.services_of(member.workload) {
+        let fronts = member.judged_for.iter();
+        let fronts = fronts.map(|front| (front.service, Some(front.waypoint)));
+        let past_all = member.past.iter().map(|(service, _)| (*service, None));
+        for (service, waypoint) in fronts.chain(past_all) {
             let ports = ports_of(self.scene, service, member);
-            case.service(member, there, service, &ports);
+            case.service(there, service, waypoint, &ports);
             let alone = |port: &Port| Port {
                 service: None,
                 ..*port
@@ -274,26 +277,23 @@ impl Case<'_, '_> {
     /// Compares calls to a Service, and to those that stand for its subsets.
     fn service(
         &mut self,
-        member: &Member<'_>,
         there: Callee<'_>,
         service: &Service,
+        waypoint: Option<&ObjectRef>,
         ports: &[Port],
     ) {
         let prover = self.prover;
         let of = &service.object;
-        let front = member
-            .behind
-            .iter()
-            .find(|front| front.service.object == *of);
         let versions = prover.scene.ground.versions.of_service(of);
-        let versions = versions.filter(|_| front.is_some());
+        let versions = versions.filter(|_| waypoint.is_some());
         for called in std::iter::once(of).chain(versions) {
-            let through = front.map(|front| prover.through(front.waypoint, called));
+            let through = waypoint.map(|waypoint| prover.through(waypoint, called));
             let after = Situation::of(there, DataPlane::Ambient, through.as_ref());
-            let found = self.found(&after, Arrival::Service, ports);
+            let tables = prover.scene.ways.tables(called);
+            let found = self.found(&after, Arrival::Service, ports, tables);
             // Plain text goes past the waypoint: the guard tells who is refused there.
             let found = kept(found, |call| {
-                front.is_none() || call.call.identity.is_some() || call.opens()
+                waypoint.is_none() || call.call.identity.is_some() || call.opens()
             });
             self.push(Some(called), &after, found);
         }
@@ -310,7 +310,7 @@ impl Case<'_, '_> {
         let others = others.into_iter().filter(|port| !declared.contains(port));
         ports.extend(others.map(Port::undeclared));
         let ports: Vec<Port> = ports.into_iter().collect();
-        let found = self.found(past, Arrival::Past, &ports);
+        let found = self.found(past, Arrival::Past, &ports, &[]);
         // Who is refused because his request would have to be read is told of by the guard; nobody
         // else may be, and nobody may be let through.
         let (prover, reads) = (self.prover, self.reads);
@@ -320,12 +320,22 @@ impl Case<'_, '_> {
         self.push(None, past, found);
     }
 
-    fn found(&mut self, after: &Situation<'_>, arrival: Arrival, ports: &[Port]) -> Comparison {
+    fn found(
+        &mut self,
+        after: &Situation<'_>,
+        arrival: Arrival,
+        ports: &[Port],
+        tables: &[(u16, Table)],
+    ) -> Comparison {
         let scope = Scope {
             ports,
             not_by: &self.prover.waypoints,
         };
-        let found = compare(&self.before, after, scope, Bounds::default());
+        let found = if tables.iter().any(|(_, table)| rewritten::changes(table)) {
+            rewritten::compare(&self.before, after, scope, tables)
+        } else {
+            compare(&self.before, after, scope, Bounds::default())
+        };
         let concerns = self.concerns(after);
         self.faults
             .note(self.prover, (arrival, self.reads), &concerns, &found);
@@ -371,8 +381,8 @@ fn labels_after(member: &Member<'_>) -> Labels {
 fn ports_of(scene: &Scene<'_>, service: &Service, member: &Member<'_>) -> Vec<Port> {
     let mut ports = Vec::new();
     for port in &scene.ground.mesh.spec(service).ports {
-        // A port by a name that nobody declares is taken to be the Service's own.
-        let pods = targets(port, [member.workload]).unwrap_or_else(|| BTreeSet::from([port.port]));
+        let (mesh, ways) = (scene.ground.mesh, &scene.ways);
+        let pods = ways.ports_of(mesh, service, port, member.workload);
         ports.extend(pods.into_iter().map(|pod| Port {
             service: Some(port.port),
             pod,

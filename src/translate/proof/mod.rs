@@ -3,8 +3,9 @@
 
 mod calls;
 mod faults;
+mod rewritten;
 mod routes;
-mod side;
+pub(super) mod side;
 #[cfg(test)]
 mod tests;
 

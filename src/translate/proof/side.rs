@@ -11,20 +11,24 @@ use crate::mesh::Mesh;
 use crate::semantics::routing::{Destination, Reach, Resolver, Services};
 
 /// The domain of the cluster.
-pub(super) const DOMAIN: &str = "cluster.local";
+pub(in crate::translate) const DOMAIN: &str = "cluster.local";
 
 /// The objects that route requests.
 #[derive(Default)]
-pub(super) struct Side {
-    pub(super) virtual_services: Vec<VirtualService>,
-    pub(super) http_routes: Vec<HttpRoute>,
-    pub(super) hosts: Hosts,
+pub(in crate::translate) struct Side {
+    pub(in crate::translate) virtual_services: Vec<VirtualService>,
+    pub(in crate::translate) http_routes: Vec<HttpRoute>,
+    pub(in crate::translate) hosts: Hosts,
 }
 
 impl Side {
     /// The objects of a mesh, but for those that `other` holds or that are gone, and those of
     /// `other`.
-    pub(super) fn of(mesh: &Mesh, gone: &dyn Fn(&ObjectRef) -> bool, other: Option<&Mesh>) -> Self {
+    pub(in crate::translate) fn of(
+        mesh: &Mesh,
+        gone: &dyn Fn(&ObjectRef) -> bool,
+        other: Option<&Mesh>,
+    ) -> Self {
         let mut side = Self::default();
         let stays = |object: &ObjectRef| {
             !gone(object)
@@ -90,7 +94,7 @@ fn full_name(host: &str, namespace: &str) -> String {
 
 /// The hosts that take requests.
 #[derive(Default)]
-pub(super) struct Hosts {
+pub(in crate::translate) struct Hosts {
     services: BTreeMap<String, (Name, ServiceSpec)>,
     ports: BTreeMap<String, Vec<u16>>,
     entries: BTreeMap<(Name, Name), Vec<String>>,
@@ -121,7 +125,11 @@ impl Hosts {
 
     /// What destinations reach for a proxy of a namespace, which follows the DestinationRules of its own
     /// namespace, then the Service's, then the root namespace.
-    pub(super) fn seen_from<'h>(&'h self, namespace: &'h str, root: &'h str) -> Seen<'h> {
+    pub(in crate::translate) fn seen_from<'h>(
+        &'h self,
+        namespace: &'h str,
+        root: &'h str,
+    ) -> Seen<'h> {
         Seen {
             hosts: self,
             namespace,
@@ -142,7 +150,7 @@ impl Services for Hosts {
 }
 
 /// What destinations reach for a proxy of a namespace.
-pub(super) struct Seen<'h> {
+pub(in crate::translate) struct Seen<'h> {
     hosts: &'h Hosts,
     namespace: &'h str,
     root: &'h str,
@@ -221,7 +229,7 @@ impl Seen<'_> {
 }
 
 /// The Service of a host, as an object.
-pub(super) fn host_of(service: &ObjectRef) -> String {
+pub(in crate::translate) fn host_of(service: &ObjectRef) -> String {
     debug_assert_eq!(service.kind, Kind::Service);
     format!("{}.{}.svc.{DOMAIN}", service.name, service.namespace)
 }

@@ -380,3 +380,109 @@ spec: {selector: {app: pay}, ports: [{name: http, port: 80, targetPort: 8080}]}
     assert!(says(&found, "pay", Topic::Waypoint, Weight::Refused));
     assert_eq!(spec(&found, Phase::Prepare, "pay"), Value::Null);
 }
+
+const REWRITE: &str = "
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: pay, namespace: shop}
+spec:
+  hosts: [pay]
+  http:
+  - match: [{uri: {prefix: /api}}]
+    rewrite: {uri: /v1}
+    route: [{destination: {host: pay}}]
+  - route: [{destination: {host: pay}}]
+";
+
+#[test]
+fn paths_are_said_as_callers_write_them() {
+    let deny = policy(
+        "pay {selector: {matchLabels: {app: pay}}, action: DENY, rules: [{to: [{operation: {paths: ['/v1/admin*']}}]}]}",
+    );
+    let found = convert(&[REWRITE, &deny]);
+    assert_proven(&found);
+    assert_eq!(
+        spec(&found, Phase::Prepare, "pay-wp")["rules"],
+        json!([{"to": [{"operation": {"paths": ["/api/admin*", "/v1/admin*"]}}]}])
+    );
+    assert_eq!(differences(&found), Vec::<String>::new());
+    // As it is written it would be another policy.
+    let whole = mesh(&[SHOP, REWRITE, &deny]);
+    let mut verbatim = outline(&whole, &shop(), &Options::default());
+    for change in &mut verbatim.changes {
+        if let Edit::Create(manifest) = &mut change.edit
+            && *manifest.object().name == *"pay-wp"
+        {
+            let rules =
+                json!({"spec": {"rules": [{"to": [{"operation": {"paths": ["/v1/admin*"]}}]}]}});
+            *manifest = manifest.patched(&rules);
+        }
+    }
+    let judged = compared(&whole, &shop(), &Options::default(), verbatim);
+    assert!(judged.refuses());
+    assert!(!differences(&judged).is_empty());
+}
+
+#[test]
+fn what_a_route_writes_is_not_read_before_it_is_written() {
+    let header = REWRITE.replace(
+        "rewrite: {uri: /v1}",
+        "headers: {request: {set: {x-env: a}}}",
+    );
+    let host = REWRITE.replace("rewrite: {uri: /v1}", "rewrite: {authority: other}");
+    let regex = REWRITE.replace(
+        "rewrite: {uri: /v1}",
+        "rewrite: {uriRegexRewrite: {match: '/api/(.*)', rewrite: '/\\1'}}",
+    );
+    for (route, rule) in [
+        (
+            &header,
+            "when: [{key: 'request.headers[X-Env]', values: [a]}]",
+        ),
+        (&host, "to: [{operation: {hosts: [other]}}]"),
+        (&regex, "to: [{operation: {paths: ['/admin*']}}]"),
+        (
+            &REWRITE.to_owned(),
+            "to: [{operation: {paths: ['*/admin']}}]",
+        ),
+    ] {
+        let deny = format!(
+            "pay {{selector: {{matchLabels: {{app: pay}}}}, action: DENY, rules: [{{{rule}}}]}}"
+        );
+        let found = convert(&[route, &policy(&deny)]);
+        assert!(
+            says(&found, "pay", Topic::RewrittenRequests, Weight::Refused),
+            "{rule}"
+        );
+        assert_eq!(spec(&found, Phase::Prepare, "pay-wp"), Value::Null);
+    }
+    // What is not read may be written.
+    let deny = policy(
+        "pay {selector: {matchLabels: {app: pay}}, action: DENY, rules: [{to: [{operation: {methods: [PUT]}}]}]}",
+    );
+    assert_proven(&convert(&[&header, &deny]));
+}
+
+#[test]
+fn who_comes_by_the_route_of_another_service_is_judged_there() {
+    let route = ROUTED.replace("pay", "cart").replace(
+        "http: [",
+        "http: [{match: [{uri: {prefix: /pay}}], route: [{destination: {host: pay}}]}, ",
+    );
+    let mirror = ROUTED
+        .replace("pay", "cart")
+        .replace("{timeout: 1s, ", "{timeout: 1s, mirror: {host: pay}, ");
+    for route in [route, mirror] {
+        let found = convert(&[&route, &policy(DELETE)]);
+        assert!(
+            says(&found, "pay", Topic::OtherRoutes, Weight::Refused),
+            "{:?}",
+            remarks(&found, "pay")
+        );
+        // One that judges both is attached to both.
+        let wide = "wide {action: DENY, rules: [{to: [{operation: {methods: [DELETE]}}]}]}";
+        let found = convert(&[&route, &policy(wide)]);
+        assert_proven(&found);
+        assert_eq!(differences(&found), Vec::<String>::new());
+    }
+}
