@@ -13,7 +13,6 @@ use super::input::{Loaded, Unnamed, load_whole};
 use super::scope::ScopeArgs;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::kinds::{Kind, KindSet};
 use crate::report::Conversion;
 use crate::report::convert::Asked;
 use crate::translate::{self, Decision, Phase, options};
@@ -150,22 +149,6 @@ impl From<PhaseName> for Phase {
     }
 }
 
-/// The kinds that the command reads: the definitions tell which Gateway API is installed.
-const READS: KindSet = translate::READS.and(KindSet::of(&[Kind::CustomResourceDefinition]));
-
-/// The kinds, beside Istio's and the Gateway API's, that a translation may change: all their fields
-/// are asked for.
-const WRITES: KindSet = KindSet::of(&[
-    Kind::Namespace,
-    Kind::Service,
-    Kind::Deployment,
-    Kind::StatefulSet,
-    Kind::DaemonSet,
-    Kind::CronJob,
-    Kind::Rollout,
-    Kind::NetworkPolicy,
-]);
-
 pub(super) fn run(args: &ConvertArgs, context: &Context<'_>) -> Result<Exit, Error> {
     if args.write
         && args
@@ -183,7 +166,13 @@ pub(super) fn run(args: &ConvertArgs, context: &Context<'_>) -> Result<Exit, Err
         mesh,
         scope,
         context: named,
-    } = load_whole(&args.scope, READS, WRITES, Unnamed::Injected, context)?;
+    } = load_whole(
+        &args.scope,
+        translate::READS,
+        translate::WRITES,
+        Unnamed::Injected,
+        context,
+    )?;
     platform.agrees_with(&mesh)?;
     let namespaces = scope.iter().cloned().collect();
     let options = options::Options {

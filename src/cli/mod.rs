@@ -28,7 +28,7 @@ use output::OutputArgs;
 
 /// Take namespaces from Istio's sidecar mode to ambient mode
 ///
-/// Reads only: nothing in the cluster is changed by the commands of this release.
+/// Nothing in the cluster is changed by the commands of this release.
 #[derive(Debug, Parser)]
 #[command(
     name = "kubectl-ambient",

@@ -1,5 +1,7 @@
 //! The screen of `convert`.
 
+use std::collections::BTreeMap;
+
 use super::text::{Style, Tone, plural, put, unread, visible};
 use crate::checks::Severity;
 use crate::report::Conversion;
@@ -19,7 +21,7 @@ pub(super) fn render(report: &Conversion, style: &Style, wide: bool) -> String {
     }
     objects(&mut out, report, style);
     reasons(&mut out, report, style, wide);
-    phases(&mut out, report, style);
+    phases(&mut out, report, style, wide);
     out.push('\n');
     comparison(&mut out, report, style, wide);
     accepted(&mut out, report, style);
@@ -49,7 +51,7 @@ fn objects(out: &mut String, report: &Conversion, style: &Style) {
         let becomes = if entry.becomes.is_empty() {
             entry.itself.to_owned()
         } else {
-            entry.becomes.join(", ")
+            entry.becomes.join("\n")
         };
         let mut ids: Vec<&str> = entry.remarks.iter().map(|remark| remark.id).collect();
         ids.sort_unstable();
@@ -78,10 +80,19 @@ fn reasons(out: &mut String, report: &Conversion, style: &Style, wide: bool) {
         return;
     }
     heading(out, style, "why");
-    for entry in told {
-        let name = named(report, &entry.object, entry.namespace.as_deref());
-        put!(out, "  {name}\n");
-        for remark in &entry.remarks {
+    let said = |entry: &ObjectEntry| -> Vec<_> {
+        let remarks = entry.remarks.iter();
+        let said = remarks.map(|r| (r.id, r.severity, r.field.clone(), r.message.clone()));
+        said.collect()
+    };
+    // Of neighbours the same is often to be said.
+    for alike in told.chunk_by(|a, b| said(a) == said(b)) {
+        let names = alike
+            .iter()
+            .map(|entry| named(report, &entry.object, entry.namespace.as_deref()));
+        let names: Vec<String> = names.collect();
+        out.push_str(&style.hang("  ", 2, &names.join(", ")));
+        for remark in &alike[0].remarks {
             one(out, remark, style, wide);
         }
     }
@@ -115,7 +126,7 @@ fn one(out: &mut String, remark: &RemarkEntry, style: &Style, wide: bool) {
     }
 }
 
-fn phases(out: &mut String, report: &Conversion, style: &Style) {
+fn phases(out: &mut String, report: &Conversion, style: &Style, wide: bool) {
     if report.phases.is_empty() {
         out.push_str("\nnothing changes\n");
         return;
@@ -128,12 +139,31 @@ fn phases(out: &mut String, report: &Conversion, style: &Style) {
         }
         put!(out, "  {}\n", style.paint(Tone::Strong, phase.name));
         for change in &phase.changes {
-            out.push_str(&changed(report, change, style));
+            if wide || change.withheld.is_none() {
+                out.push_str(&changed(report, change, style));
+            }
+        }
+        if !wide {
+            withheld(out, phase, style);
         }
         last = Some(phase);
     }
     if let (Some(_), Some(phase)) = (report.phase, last) {
         out.push_str(&style.hang("    then wait: ", 15, phase.wait_for));
+    }
+}
+
+/// How many changes of a phase may not be made, and for whose sake.
+fn withheld(out: &mut String, phase: &PhaseEntry, style: &Style) {
+    let mut because: BTreeMap<&str, usize> = BTreeMap::new();
+    for object in phase.changes.iter().filter_map(|c| c.withheld.as_deref()) {
+        *because.entry(object).or_default() += 1;
+    }
+    for (object, count) in because {
+        let count = plural(count, "change", "changes");
+        let line = format!("{count} withheld: {object} is not translated");
+        let sign = style.paint(Tone::Faint, if style.ascii { "." } else { "·" });
+        out.push_str(&style.hang(&format!("    {sign} "), 6, &line));
     }
 }
 
@@ -146,15 +176,11 @@ fn changed(report: &Conversion, change: &ChangeEntry, style: &Style) -> String {
     let name = named(report, &change.object, change.namespace.as_deref());
     let (sign, note) = match &change.withheld {
         None => (style.paint(tone, sign), String::new()),
-        Some(object) => (
-            style.paint(Tone::Faint, "·"),
-            format!(" {} withheld: {object} is not translated", style.dash()),
-        ),
-    };
-    let sign = if style.ascii && change.withheld.is_some() {
-        ".".to_owned()
-    } else {
-        sign
+        Some(object) => {
+            let note = format!(" {} withheld: {object} is not translated", style.dash());
+            let sign = if style.ascii { "." } else { "·" };
+            (style.paint(Tone::Faint, sign), note)
+        }
     };
     style.hang(&format!("    {sign} "), 6, &format!("{name}{note}"))
 }
@@ -196,7 +222,7 @@ pub(super) fn compared(report: &Conversion) -> String {
     }
     if found.complete {
         line.push_str(" (complete: every request is of one of them)");
-    } else {
+    } else if !found.sampled_because.is_empty() {
         let why = found.sampled_because.join("; ");
         put!(line, " (sampled: {})", visible(&why, false));
     }

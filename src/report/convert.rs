@@ -78,7 +78,7 @@ pub struct ObjectEntry {
     /// Where it stands, for manifests.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub place: Option<String>,
-    /// What it becomes: `Kind/name`, with the namespace where it is another.
+    /// What it becomes: `Kind/name`, with the namespace where it is another. Nothing where it is refused.
     pub becomes: Vec<String>,
     /// What happens to it itself: `created`, `changed`, `removed`, `stays`, or `withheld` where it would
     /// change and may not.
@@ -295,13 +295,16 @@ fn object_entry(
     reasons: &Reasons,
 ) -> ObjectEntry {
     let object = &treatment.object;
-    let becomes = treatment.becomes.iter().map(|what| {
-        if what.namespace == object.namespace {
-            what.short()
-        } else {
-            what.to_string()
-        }
-    });
+    let becomes = treatment.becomes.iter();
+    let becomes = becomes
+        .filter(|_| !decision.is_refused(object))
+        .map(|what| {
+            if what.namespace == object.namespace {
+                what.short()
+            } else {
+                what.to_string()
+            }
+        });
     let remarks: Vec<RemarkEntry> = treatment
         .remarks
         .iter()
@@ -332,7 +335,7 @@ fn itself(decision: &Decision<'_>, object: &ObjectRef) -> &'static str {
         Some(Edit::Create(_)) => "created",
         Some(Edit::Update { .. }) => "changed",
         Some(Edit::Remove(_)) => "removed",
-        None if withheld.is_empty() => "stays",
+        None if withheld.is_empty() && !decision.is_refused(object) => "stays",
         None => "withheld",
     }
 }

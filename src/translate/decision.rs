@@ -7,6 +7,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
 use super::change::rank;
 use super::{Change, Edit, Manifest, Options, Phase, Remark, Translation, Treatment, Weight};
 use crate::kinds::{Kind, Name, ObjectRef};
@@ -19,8 +21,8 @@ pub struct Decision<'t> {
     mesh: &'t Mesh,
     /// Objects that are refused, or whose translation loses what nobody accepted.
     stopped: BTreeSet<&'t ObjectRef>,
-    /// The objects asked about, and what they become; `None` when all are.
-    asked: Option<BTreeSet<&'t ObjectRef>>,
+    /// The objects asked about, what they become, and what those need; `None` when all are.
+    asked: Option<BTreeSet<ObjectRef>>,
 }
 
 /// What becomes of an object over several phases.
@@ -44,20 +46,12 @@ impl<'t> Decision<'t> {
             remarks.any(|remark| stops(options, remark))
         };
         let stopped = translation.treatments.iter().filter(stops);
-        let asked = (!options.only.is_empty()).then(|| {
-            let mut asked: BTreeSet<&ObjectRef> = options.only.iter().collect();
-            let of_those = translation.treatments.iter();
-            for treatment in of_those.filter(|treatment| options.only.contains(&treatment.object)) {
-                asked.extend(&treatment.becomes);
-            }
-            asked
-        });
         Self {
             translation,
             options,
             mesh,
             stopped: stopped.map(|treatment| &treatment.object).collect(),
-            asked,
+            asked: (!options.only.is_empty()).then(|| asked(translation, &options.only)),
         }
     }
 
@@ -72,6 +66,11 @@ impl<'t> Decision<'t> {
         all.filter(|treatment| {
             self.options.only.is_empty() || self.options.only.contains(&treatment.object)
         })
+    }
+
+    /// Whether an object is refused, or loses what nobody accepted.
+    pub fn is_refused(&self, object: &ObjectRef) -> bool {
+        self.stopped.contains(object)
     }
 
     /// Whether an object that was asked about is refused, or loses what nobody accepted.
@@ -142,20 +141,15 @@ impl<'t> Decision<'t> {
         Some(Manifest::of(object.clone(), json))
     }
 
-    /// Whether a change is made on account of something that was asked about, or is a waypoint, or
-    /// binds to one.
+    /// Whether a change is made on account of something that was asked about.
     fn concerns(&self, change: &Change) -> bool {
         let Some(asked) = &self.asked else {
             return true;
         };
-        let object = change.edit.object();
-        let is_gateway = |object: &ObjectRef| object.kind == Kind::Gateway;
-        let waypoint = is_gateway(object) && matches!(change.edit, Edit::Create(_));
-        let binds = object.kind == Kind::Service
-            && !change.because.is_empty()
-            && change.because.iter().all(is_gateway);
-        let mut because = change.because.iter();
-        waypoint || binds || asked.contains(object) || because.any(|it| asked.contains(it))
+        let is_waypoint = |object: &ObjectRef| object.kind == Kind::Gateway;
+        // Whoever is bound to a waypoint is bound on its account: the others are not asked about.
+        let mut because = change.because.iter().filter(|it| !is_waypoint(it));
+        asked.contains(change.edit.object()) || because.any(|it| asked.contains(it))
     }
 
     /// The object for whose sake a change may not be made.
@@ -177,6 +171,48 @@ impl<'t> Decision<'t> {
     }
 }
 
+/// These objects, what they become, the Services that what they become is attached to, and the
+/// waypoints that those are bound to.
+fn asked(translation: &Translation, only: &BTreeSet<ObjectRef>) -> BTreeSet<ObjectRef> {
+    let mut asked = only.clone();
+    for treatment in &translation.treatments {
+        if only.contains(&treatment.object) {
+            asked.extend(treatment.becomes.iter().cloned());
+        }
+    }
+    for change in &translation.changes {
+        if let Edit::Create(manifest) = &change.edit
+            && asked.contains(manifest.object())
+        {
+            asked.extend(attached_to(manifest));
+        }
+    }
+    for change in &translation.changes {
+        let object = change.edit.object();
+        if object.kind == Kind::Service && asked.contains(object) {
+            let because = change.because.iter();
+            asked.extend(because.filter(|it| it.kind == Kind::Gateway).cloned());
+        }
+    }
+    asked
+}
+
+/// The Services that a policy or a route is attached to.
+fn attached_to(manifest: &Manifest) -> Vec<ObjectRef> {
+    let spec = &manifest.json()["spec"];
+    let lists = [&spec["targetRefs"], &spec["parentRefs"]];
+    let references = lists.into_iter().filter_map(Value::as_array).flatten();
+    references
+        .filter(|reference| reference["kind"] == "Service")
+        .filter_map(|reference| {
+            let name = Name::from(reference["name"].as_str()?);
+            let home = reference["namespace"].as_str().map(Name::from);
+            let home = home.unwrap_or_else(|| manifest.object().namespace.clone());
+            Some(ObjectRef::new(Kind::Service, &home, &name))
+        })
+        .collect()
+}
+
 /// The namespace that an object belongs to, or is.
 fn home_of(object: &ObjectRef) -> &Name {
     match object.kind {
@@ -190,5 +226,162 @@ fn stops(options: &Options, remark: &Remark) -> bool {
         Weight::Refused => true,
         Weight::Lossy => !options.accepted.contains(&remark.topic),
         Weight::Form | Weight::Kept | Weight::Stated => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::inventory::{Input, InventoryBuilder};
+    use crate::kinds::FieldPath;
+    use crate::translate::Topic;
+    use crate::translate::change::new_object;
+
+    fn object(kind: Kind, namespace: &str, name: &str) -> ObjectRef {
+        ObjectRef::new(kind, &Name::from(namespace), &Name::from(name))
+    }
+
+    fn mesh() -> Mesh {
+        let mut builder = InventoryBuilder::new(Input::Manifests, "default");
+        let kept = "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n\
+                    metadata: {name: kept, namespace: shop}\n";
+        builder.file("kept.yaml", kept.to_owned());
+        Mesh::new(builder.finish())
+    }
+
+    fn remark(weight: Weight) -> Remark {
+        Remark::new(Topic::Paths, weight, FieldPath::root(), "differs")
+    }
+
+    fn treatment(object: ObjectRef, becomes: &[&ObjectRef], weight: Option<Weight>) -> Treatment {
+        Treatment {
+            object,
+            becomes: becomes.iter().map(|it| (*it).clone()).collect(),
+            remarks: weight.map(remark).into_iter().collect(),
+        }
+    }
+
+    fn create(phase: Phase, object: &ObjectRef, spec: Value, because: &[&ObjectRef]) -> Change {
+        let (kind, namespace) = (object.kind, &object.namespace);
+        Change {
+            phase,
+            edit: Edit::Create(new_object(kind, namespace, &object.name, None, &[], spec)),
+            because: because.iter().map(|it| (*it).clone()).collect(),
+        }
+    }
+
+    /// A policy in shop that becomes one for the waypoint, its Service, and another namespace.
+    fn translation(weight: Option<Weight>) -> Translation {
+        let waypoint = object(Kind::Gateway, "shop", "waypoint");
+        let policy = object(Kind::AuthorizationPolicy, "shop", "cart");
+        let copy = object(Kind::AuthorizationPolicy, "shop", "cart-wp");
+        let targets = json!({"targetRefs": [{"kind": "Service", "group": "", "name": "cart"}]});
+        let bound = |namespace: &str, name: &str| {
+            let service = object(Kind::Service, namespace, name);
+            create(Phase::Enrol, &service, json!({}), &[&waypoint])
+        };
+        Translation {
+            treatments: vec![
+                treatment(policy.clone(), &[&copy], weight),
+                treatment(object(Kind::AuthorizationPolicy, "shop", "kept"), &[], None),
+            ],
+            changes: vec![
+                create(Phase::Prepare, &waypoint, json!({}), &[]),
+                create(Phase::Prepare, &copy, targets, &[&policy]),
+                bound("shop", "cart"),
+                bound("shop", "other"),
+                bound("bank", "till"),
+            ],
+            ..Translation::default()
+        }
+    }
+
+    fn made(translation: &Translation, options: &Options, phase: Option<Phase>) -> Vec<String> {
+        let mesh = mesh();
+        let decision = Decision::new(translation, options, &mesh);
+        let made = decision.made(phase);
+        made.map(|change| change.edit.object().short()).collect()
+    }
+
+    #[test]
+    fn what_is_refused_keeps_its_namespace_in_sidecar_mode() {
+        let options = Options::default();
+        for weight in [Weight::Refused, Weight::Lossy] {
+            let refused = translation(Some(weight));
+            let all = made(&refused, &options, None);
+            assert_eq!(all, ["Gateway/waypoint", "Service/till"]);
+            assert!(Decision::new(&refused, &options, &mesh()).refuses());
+        }
+        for weight in [
+            None,
+            Some(Weight::Stated),
+            Some(Weight::Form),
+            Some(Weight::Kept),
+        ] {
+            assert_eq!(made(&translation(weight), &options, None).len(), 5);
+        }
+    }
+
+    #[test]
+    fn a_refusal_for_the_whole_mesh_keeps_every_namespace_in_sidecar_mode() {
+        let mut refused = translation(None);
+        let wide = object(Kind::AuthorizationPolicy, "istio-system", "wide");
+        refused
+            .treatments
+            .push(treatment(wide, &[], Some(Weight::Refused)));
+        let all = made(&refused, &Options::default(), None);
+        assert_eq!(all, ["Gateway/waypoint", "AuthorizationPolicy/cart-wp"]);
+    }
+
+    #[test]
+    fn a_loss_may_be_accepted_and_a_refusal_may_not() {
+        let options = Options {
+            accepted: BTreeSet::from([Topic::Paths]),
+            ..Options::default()
+        };
+        let lossy = translation(Some(Weight::Lossy));
+        assert_eq!(made(&lossy, &options, None).len(), 5);
+        let refused = translation(Some(Weight::Refused));
+        assert_eq!(made(&refused, &options, None).len(), 2);
+    }
+
+    #[test]
+    fn one_object_comes_with_what_it_needs() {
+        let translation = translation(None);
+        let only = |name: &str| Options {
+            only: BTreeSet::from([object(Kind::AuthorizationPolicy, "shop", name)]),
+            ..Options::default()
+        };
+        let cart = made(&translation, &only("cart"), None);
+        assert_eq!(
+            cart,
+            [
+                "Gateway/waypoint",
+                "AuthorizationPolicy/cart-wp",
+                "Service/cart"
+            ]
+        );
+        assert_eq!(made(&translation, &only("kept"), None), [""; 0]);
+        assert_eq!(
+            made(&translation, &only("cart"), Some(Phase::Enrol)),
+            ["Service/cart"]
+        );
+    }
+
+    #[test]
+    fn what_stays_is_there_in_the_end_and_is_no_part_of_a_phase() {
+        let translation = translation(None);
+        let (options, mesh) = (Options::default(), mesh());
+        let decision = Decision::new(&translation, &options, &mesh);
+        let names = |phase| {
+            let objects = decision.objects(phase);
+            let names = objects.iter().map(|manifest| manifest.object().short());
+            names.collect::<Vec<String>>()
+        };
+        assert!(names(None).contains(&"AuthorizationPolicy/kept".to_owned()));
+        let prepare = names(Some(Phase::Prepare));
+        assert_eq!(prepare, ["Gateway/waypoint", "AuthorizationPolicy/cart-wp"]);
     }
 }

@@ -54,6 +54,19 @@ pub const READS: KindSet = crate::waypoint::READS
         Kind::IstioGateway,
     ]));
 
+/// The kinds, beside Istio's and the Gateway API's, that a translation may change: what reads a
+/// cluster has to keep all their fields.
+pub const WRITES: KindSet = KindSet::of(&[
+    Kind::Namespace,
+    Kind::Service,
+    Kind::Deployment,
+    Kind::StatefulSet,
+    Kind::DaemonSet,
+    Kind::CronJob,
+    Kind::Rollout,
+    Kind::NetworkPolicy,
+]);
+
 /// What the objects of some namespaces are in ambient mode.
 #[derive(Debug, Default)]
 pub struct Translation {

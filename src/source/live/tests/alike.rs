@@ -9,6 +9,7 @@ use crate::inventory::{Input, Inventory, InventoryBuilder};
 use crate::kinds::{Kind, Name};
 use crate::mesh::Mesh;
 use crate::source::live::Namespaces;
+use crate::translate::{self, Decision, Options};
 use crate::waypoint;
 
 /// All that is judged of an inventory.
@@ -154,6 +155,39 @@ async fn a_cluster_and_its_manifests_are_judged_alike() {
         let from_cluster = judged(live.inventory, judge);
         assert_eq!(from_files, from_cluster, "{namespaces:?}");
     }
+}
+
+/// What a translation writes, phase by phase.
+fn translated(inventory: Inventory) -> String {
+    let mesh = Mesh::new(inventory);
+    let namespaces = [Name::from("default")].into();
+    let options = Options {
+        guard: Some(translate::options::Guard::Closed),
+        ..Options::default()
+    };
+    let translation = translate::translate(&mesh, &namespaces, &options);
+    let decision = Decision::new(&translation, &options, &mesh);
+    let phases = translate::Phase::ALL.map(|phase| {
+        let objects = decision.objects(Some(phase));
+        translate::written::stream(&objects)
+    });
+    phases.join("\n# then\n")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cluster_and_its_manifests_are_translated_alike() {
+    let mut files = InventoryBuilder::new(Input::Manifests, "default");
+    for (name, text) in wealist_files() {
+        files.file(&name, text);
+    }
+    let mut asked = request(named(&["default"]));
+    asked.whole = translate::WRITES;
+    let (live, _) = read_of(Cluster::of(wealist()), &asked).await;
+    let from_files = translated(files.finish());
+    for written in ["kind: Namespace", "kind: Service\n", "kind: Deployment"] {
+        assert!(from_files.contains(written), "{written}:\n{from_files}");
+    }
+    assert_eq!(from_files, translated(live.unwrap().inventory));
 }
 
 #[tokio::test(start_paused = true)]
