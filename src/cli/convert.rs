@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::report::Conversion;
 use crate::report::convert::Asked;
-use crate::translate::{self, Decision, Phase, options};
+use crate::translate::{self, Decision, Phase, Translated, options};
 
 /// Show what namespaces are in ambient mode: policies and routes translated, with proof
 ///
@@ -195,7 +195,11 @@ pub(super) fn run(args: &ConvertArgs, context: &Context<'_>) -> Result<Exit, Err
         istio: platform.istio,
         gateway_api: platform.gateway_api,
     };
-    let translation = translate::translate(&mesh, &namespaces, &options);
+    let Translated {
+        mesh,
+        translation,
+        earlier,
+    } = translate::translate_on(mesh, &namespaces, &options);
     let decision = Decision::new(&translation, &options, &mesh);
     let asked = Asked {
         options: &options,
@@ -204,7 +208,14 @@ pub(super) fn run(args: &ConvertArgs, context: &Context<'_>) -> Result<Exit, Err
     };
     let header = context.output.header(named);
     let mut report = Conversion::new(&mesh, &scope, &translation, &decision, &asked, header);
-    let left = written::write(args, &asked, &mesh, &decision, &mut report, context)?;
+    let left = written::write(
+        args,
+        &asked,
+        (&mesh, &earlier),
+        &decision,
+        &mut report,
+        context,
+    )?;
     context.answer(&report)?;
     Ok(exit(args, &report, decision.refuses() || left))
 }

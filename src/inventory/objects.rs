@@ -3,7 +3,7 @@
 use super::{Object, Origin};
 use crate::kinds::path::field;
 use crate::kinds::{
-    DecodeError, Interner, Kind, KindSet, Name, ObjectRef, Resource, for_each_kind,
+    DecodeError, Interner, Kind, KindSet, Meta, Name, ObjectRef, Resource, for_each_kind,
 };
 
 macro_rules! define_objects {
@@ -40,7 +40,7 @@ macro_rules! define_objects {
             }
 
             /// Moves everything of `base` that is not here by name into this.
-            pub(super) fn underlay(&mut self, base: Objects) {
+            pub fn underlay(&mut self, base: Objects) {
                 $(underlay(&mut self.$field, base.$field);)+
             }
 
@@ -51,6 +51,23 @@ macro_rules! define_objects {
                         self.$field = more.$field;
                     } else {
                         self.$field.append(&mut more.$field);
+                    }
+                )+
+            }
+
+            /// Moves the objects that are meant out of this; [`Objects::underlay`] puts them back.
+            #[must_use]
+            pub fn part(&mut self, meant: &dyn Fn(&ObjectRef) -> bool) -> Objects {
+                Objects {
+                    $($field: part(&mut self.$field, meant),)+
+                }
+            }
+
+            /// Calls `visit` with the name and the metadata of every object.
+            pub fn for_each_meta(&self, visit: &mut dyn FnMut(ObjectRef, &Meta)) {
+                $(
+                    for object in &self.$field {
+                        visit(object.value.reference(), object.value.meta());
                     }
                 )+
             }
@@ -209,6 +226,17 @@ fn settle<T: Resource>(list: &mut Vec<Object<T>>, again: &mut dyn FnMut(ObjectRe
     list.dedup_by(|a, b| key(a) == key(b));
     list.reverse();
     list.shrink_to_fit();
+}
+
+fn part<T: Resource>(
+    list: &mut Vec<Object<T>>,
+    meant: &dyn Fn(&ObjectRef) -> bool,
+) -> Vec<Object<T>> {
+    let (taken, kept) = std::mem::take(list)
+        .into_iter()
+        .partition(|object| meant(&object.value.reference()));
+    *list = kept;
+    taken
 }
 
 fn underlay<T: Resource>(list: &mut Vec<Object<T>>, base: Vec<Object<T>>) {

@@ -166,6 +166,11 @@ impl Mesh {
             }
     }
 
+    /// What it was made of.
+    pub fn into_inventory(self) -> Inventory {
+        self.inventory
+    }
+
     /// Where a field of an object stands, for objects that came from files.
     pub fn place(&self, object: &ObjectRef, field: &FieldPath) -> Option<Place> {
         let origin: &Origin = self.inventory.objects.origin(object)?;
@@ -435,6 +440,8 @@ fn note_unreadable_configuration(installation: &Installation, inventory: &mut In
             place: origin.and_then(|origin| inventory.place(&origin, &field)),
         });
         inventory.unread.sort();
+        // A mesh may be made of an inventory again.
+        inventory.unread.dedup();
     }
 }
 

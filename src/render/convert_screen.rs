@@ -8,6 +8,7 @@ use crate::report::Conversion;
 use crate::report::convert::{
     ChangeEntry, DifferenceEntry, ObjectEntry, PhaseEntry, RemarkEntry, WrittenEntry,
 };
+use crate::translate::Phase;
 
 /// How many differing requests the screen shows; the wide one shows all that are known.
 const SHOWN: usize = 5;
@@ -148,7 +149,8 @@ fn phases(out: &mut String, report: &Conversion, style: &Style, wide: bool) {
         }
         last = Some(phase);
     }
-    if let (Some(_), Some(phase)) = (report.phase, last) {
+    let retires = report.phase == Some(Phase::Retire.name());
+    if let (Some(_), Some(phase), false) = (report.phase, last, retires) {
         out.push_str(&style.hang("    then wait: ", 15, phase.wait_for));
     }
 }

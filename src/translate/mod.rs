@@ -14,6 +14,7 @@
 pub mod change;
 pub mod decision;
 mod draft;
+mod earlier;
 pub mod edit;
 pub mod enrolment;
 pub mod fidelity;
@@ -32,6 +33,7 @@ use std::collections::BTreeSet;
 
 pub use change::{Change, Edit, Manifest, Phase};
 pub use decision::{Decision, Net};
+pub use earlier::{Earlier, Translated, translate_on};
 pub use fidelity::{Fidelity, Remark, Treatment, Weight};
 pub use options::Options;
 pub use proof::Proofs;

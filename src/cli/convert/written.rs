@@ -8,8 +8,8 @@ use crate::render::object_diff;
 use crate::report::Conversion;
 use crate::report::convert::{Asked, WrittenEntry, folders};
 use crate::source::tree::{self, FileChange};
-use crate::translate::Decision;
 use crate::translate::edit::files;
+use crate::translate::{Decision, Earlier};
 
 /// Writes what was asked to be written, and says whether something of it is left to do.
 ///
@@ -18,7 +18,7 @@ use crate::translate::edit::files;
 pub(super) fn write(
     args: &ConvertArgs,
     asked: &Asked<'_>,
-    mesh: &Mesh,
+    (mesh, earlier): (&Mesh, &Earlier),
     decision: &Decision<'_>,
     report: &mut Conversion,
     context: &Context<'_>,
@@ -41,7 +41,7 @@ pub(super) fn write(
         context.ui.note(&format!("written to {}", folder.display()));
         return Ok(false);
     }
-    let edits = files::edits(decision, mesh, asked.phase);
+    let edits = files::edits(decision, mesh, earlier, asked.phase);
     let changes = edits.files.iter().map(|file| FileChange {
         name: &file.name,
         before: file.before.as_deref(),

@@ -7,7 +7,7 @@ use crate::inventory::{FileId, Inventory, Origin, SourceFile};
 use crate::kinds::ObjectRef;
 use crate::mesh::Mesh;
 use crate::translate::change::merge;
-use crate::translate::{Decision, Edit, Net, Phase, written};
+use crate::translate::{Decision, Earlier, Edit, Net, Phase, written};
 
 /// The file for new objects that belong to no object of a file.
 const NEW: &str = "ambient.yaml";
@@ -48,10 +48,16 @@ pub struct Left {
 }
 
 /// What becomes of the files of a mesh when the changes of one phase, or of all, are made.
-pub fn edits(decision: &Decision<'_>, mesh: &Mesh, phase: Option<Phase>) -> FileEdits {
+pub fn edits(
+    decision: &Decision<'_>,
+    mesh: &Mesh,
+    earlier: &Earlier,
+    phase: Option<Phase>,
+) -> FileEdits {
     let inventory = mesh.inventory();
     let mut plan = Plan {
         inventory,
+        earlier,
         by_file: BTreeMap::new(),
         new: BTreeMap::new(),
         left: Vec::new(),
@@ -70,6 +76,7 @@ pub fn edits(decision: &Decision<'_>, mesh: &Mesh, phase: Option<Phase>) -> File
 
 struct Plan<'m> {
     inventory: &'m Inventory,
+    earlier: &'m Earlier,
     by_file: BTreeMap<u32, Vec<(Net<'m>, Want)>>,
     /// What goes into new files, by their names.
     new: BTreeMap<String, Vec<Net<'m>>>,
@@ -94,14 +101,18 @@ impl<'m> Plan<'m> {
             self.create(net);
             return;
         }
-        let Some(Origin::File { file, range }) = self.inventory.objects.origin(object) else {
+        let made = self.earlier.get(object);
+        let origin = made.map(|(origin, _)| origin);
+        let origin = origin.or_else(|| self.inventory.objects.origin(object));
+        let Some(Origin::File { file, range }) = origin else {
             self.leave(net, "it is not in the files");
             return;
         };
         let want = if net.after.is_none() {
             Want::Remove(range.clone())
         } else {
-            let Some(mut json) = self.inventory.whole(object) else {
+            let json = made.map(|(_, json)| json.clone());
+            let Some(mut json) = json.or_else(|| self.inventory.whole(object)) else {
                 self.leave(net, "it could not be read whole");
                 return;
             };
