@@ -3,6 +3,7 @@
 
 mod generate;
 mod judge;
+mod translated;
 
 use std::collections::BTreeMap;
 
@@ -118,12 +119,16 @@ fn tables(objects: &[Value]) -> [Table; 3] {
             Some("VirtualService") => {
                 virtual_services.push(VirtualService::from_json(object).expect("it is valid"));
             }
-            _ => routes.push(HttpRoute::from_json(object).expect("it is valid")),
+            Some("HTTPRoute") => {
+                routes.push(HttpRoute::from_json(object).expect("it is valid"));
+            }
+            _ => {}
         }
     }
-    let services: BTreeMap<String, Vec<u16>> = ["a", "b", "c", "d"]
+    let mut services: BTreeMap<String, Vec<u16>> = ["a", "b", "c", "d"]
         .map(|name| (format!("{name}.shop.svc.cluster.local"), vec![80]))
         .into();
+    services.extend(objects.iter().filter_map(service));
     let defaults = Defaults::default();
     let ours = Routes::new(
         &virtual_services,
@@ -152,6 +157,18 @@ fn tables(objects: &[Value]) -> [Table; 3] {
         table.authorities = vec!["a.shop".to_owned(), "a.shop.svc.cluster.local".to_owned()];
         table
     })
+}
+
+/// A Service among the objects: its host and its ports.
+fn service(object: &Value) -> Option<(String, Vec<u16>)> {
+    if object["kind"] != "Service" {
+        return None;
+    }
+    let text = |field: &str| object["metadata"][field].as_str();
+    let host = format!("{}.{}.svc.cluster.local", text("name")?, text("namespace")?);
+    let ports = object["spec"]["ports"].as_array()?.iter();
+    let ports = ports.filter_map(|port| u16::try_from(port["port"].as_u64()?).ok());
+    Some((host, ports.collect()))
 }
 
 /// The requests that a table tells apart, each of another class; some of them, if there are many.

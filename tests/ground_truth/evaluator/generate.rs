@@ -487,3 +487,73 @@ fn other_filter() -> impl Strategy<Value = Value> {
         ),
     ]
 }
+
+/// VirtualServices of the shop whose rules overlap in every way, and are such as HTTPRoutes have: what
+/// is hard about them is their order.
+pub(crate) fn overlapping(number: usize) -> Vec<(Value, Vec<Request>)> {
+    let mut runner = TestRunner::deterministic();
+    let rules = prop::collection::vec(ordered_rule(), 2..8);
+    let one = (rules, prop::collection::vec(request(), 20));
+    (0..number)
+        .map(|_| {
+            let tree = one.new_tree(&mut runner).expect("nothing is rejected");
+            let (rules, requests) = tree.current();
+            let object = json!({
+                "apiVersion": "networking.istio.io/v1", "kind": "VirtualService",
+                "metadata": {"name": "o0", "namespace": "shop",
+                             "creationTimestamp": "2026-01-01T00:00:00Z"},
+                "spec": {"hosts": ["a.shop.svc.cluster.local"], "http": rules},
+            });
+            (object, requests)
+        })
+        .collect()
+}
+
+fn ordered_rule() -> impl Strategy<Value = Value> {
+    let uri = prop_oneof![
+        4 => prop::sample::select(vec!["/", "/a", "/ap", "/api", "/api/", "/api/v", "/x"])
+            .prop_map(|p| json!({"prefix": p})),
+        3 => prop::sample::select(vec!["/api", "/api/", "/api/v1", "/x/12"])
+            .prop_map(|p| json!({"exact": p})),
+        2 => prop::sample::select(vec!["/api.*", "/[a-z]+", "/(api|x)/v[0-9]+", ".*1"])
+            .prop_map(|p| json!({"regex": p})),
+    ];
+    let header = prop_oneof![
+        Just(json!({"x-one": {"exact": "1"}})),
+        Just(json!({"x-one": {"prefix": "x"}})),
+        Just(json!({"x-two": {"regex": "[xy]+1?"}})),
+        Just(json!({"x-one": {"exact": "1"}, "x-two": {"exact": "y"}})),
+    ];
+    let given = (
+        prop::option::weighted(0.8, uri),
+        prop::option::weighted(0.2, prop::sample::select(vec!["GET", "POST", "PUT"])),
+        prop::option::weighted(0.3, header),
+        prop::option::weighted(0.15, Just(json!({"q": {"exact": "1"}}))),
+    )
+        .prop_map(|(uri, method, headers, query)| {
+            let mut given = Map::new();
+            let mut put = |name: &str, value: Option<Value>| {
+                given.extend(value.map(|value| (name.to_owned(), value)));
+            };
+            put("uri", uri);
+            put("method", method.map(|method| json!({"exact": method})));
+            put("headers", headers);
+            put("queryParams", query);
+            Value::Object(given)
+        });
+    let host = prop::sample::select(vec!["a", "b", "c", "d"]);
+    let action = prop_oneof![
+        8 => host.prop_map(|name| {
+            json!({"route": [{"destination": {"host": format!("{name}.shop.svc.cluster.local")}}]})
+        }),
+        1 => Just(json!({"redirect": {"uri": "/moved"}})),
+    ];
+    (prop::collection::vec(given, 0..3), action).prop_map(|(matches, mut rule)| {
+        // An empty match is refused by istiod; without any, a rule takes everything.
+        let matches: Vec<Value> = matches.into_iter().filter(|m| m != &json!({})).collect();
+        if !matches.is_empty() {
+            rule["match"] = Value::Array(matches);
+        }
+        rule
+    })
+}
