@@ -6,16 +6,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::json;
+use serde_json::{Map, json};
 
 use super::change::new_object;
 use super::{Draft, Ground, Phase};
 use crate::kinds::{Kind, Name, ObjectRef};
 use crate::mesh::Mesh;
+use crate::mesh::services::Service;
 use crate::mesh::waypoints::{
-    Binding, Traffic, USE_WAYPOINT, USE_WAYPOINT_NAMESPACE, WAYPOINT_CLASS, WAYPOINT_FOR,
+    Binding, INGRESS_USE_WAYPOINT, Traffic, USE_WAYPOINT, USE_WAYPOINT_NAMESPACE, WAYPOINT_CLASS,
+    WAYPOINT_FOR,
 };
-use crate::waypoint::{self, Placement};
+use crate::waypoint::{self, Feature, Placement, ServiceNeed};
 
 /// The name of a waypoint that we make, and of its service account.
 const NAME: &str = "waypoint";
@@ -34,6 +36,44 @@ pub(crate) struct Bound {
     pub(crate) waypoint: ObjectRef,
     /// Whether a label has to be written for it.
     pub(crate) newly: bool,
+    /// Whether gateways come through it.
+    pub(crate) ingress: Ingress,
+}
+
+/// Whether gateways that lead to a Service come through its waypoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ingress {
+    /// They go past it.
+    Past,
+    /// A label says that they do.
+    Told,
+    /// The label has to be written: policies are judged there, and no routes that would act once more
+    /// behind the gateway's own.
+    Telling,
+}
+
+impl Ingress {
+    fn of(mesh: &Mesh, service: &Service, need: &ServiceNeed) -> Self {
+        let namespace = mesh.namespace(&service.object.namespace);
+        let of_namespace = namespace.and_then(|namespace| namespace.labels.as_ref());
+        let mut labels = [Some(mesh.labels(service)), of_namespace]
+            .into_iter()
+            .flatten();
+        if labels.any(|labels| labels.has(INGRESS_USE_WAYPOINT, "true")) {
+            return Self::Told;
+        }
+        let features = need.features();
+        let judged = [Feature::Jwt, Feature::Authorization, Feature::Wasm];
+        let judged = judged.iter().any(|feature| features.contains(feature));
+        let led = features.contains(&Feature::GatewayRouting);
+        let twice = features.contains(&Feature::Routing);
+        // A waypoint takes what is addressed to the Service, and a headless one has no address.
+        if led && judged && !twice && !need.headless {
+            Self::Telling
+        } else {
+            Self::Past
+        }
+    }
 }
 
 impl Waypoints {
@@ -55,17 +95,20 @@ impl Waypoints {
                     continue;
                 };
                 let binding = mesh.binding(known);
+                let ingress = Ingress::of(mesh, known, service);
                 let bound = match (&binding, &ours) {
                     (Binding::Named { waypoint, .. }, _) if mesh.waypoint(waypoint).is_some() => {
                         Bound {
                             waypoint: waypoint.clone(),
                             newly: false,
+                            ingress,
                         }
                     }
                     (Binding::OptedOut, _) => continue,
                     (_, Some(ours)) if service.needs_waypoint() => Bound {
                         waypoint: ours.clone(),
                         newly: true,
+                        ingress,
                     },
                     _ => continue,
                 };
@@ -146,19 +189,21 @@ pub(super) fn translate(ground: &Ground<'_>, draft: &mut Draft) {
     }
     for (service, bound) in ground.waypoints.bound() {
         draft.look(service);
-        if !bound.newly {
-            continue;
-        }
         let waypoint = &bound.waypoint;
-        let mut labels = json!({USE_WAYPOINT: waypoint.name.as_ref()});
-        if waypoint.namespace != service.namespace {
-            labels[USE_WAYPOINT_NAMESPACE] = waypoint.namespace.as_ref().into();
+        let mut labels = Map::new();
+        if bound.newly {
+            labels.insert(USE_WAYPOINT.to_owned(), waypoint.name.as_ref().into());
+            if waypoint.namespace != service.namespace {
+                let namespace = waypoint.namespace.as_ref();
+                labels.insert(USE_WAYPOINT_NAMESPACE.to_owned(), namespace.into());
+            }
         }
-        draft.patch(
-            Phase::Enrol,
-            service,
-            json!({"metadata": {"labels": labels}}),
-            &[waypoint],
-        );
+        if bound.ingress == Ingress::Telling {
+            labels.insert(INGRESS_USE_WAYPOINT.to_owned(), "true".into());
+        }
+        if !labels.is_empty() {
+            let patch = json!({"metadata": {"labels": labels}});
+            draft.patch(Phase::Enrol, service, patch, &[waypoint]);
+        }
     }
 }

@@ -86,6 +86,16 @@ impl<S: Specification> Whole<S> {
     }
 }
 
+impl<S> Whole<S> {
+    /// With metadata that is known better than from the object's own text: a file may leave out the
+    /// namespace.
+    #[must_use]
+    pub fn of(mut self, metadata: &Meta) -> Self {
+        self.metadata = metadata.clone();
+        self
+    }
+}
+
 fn field_of(name: &str) -> FieldPath {
     FieldPath::root().then(name)
 }

@@ -9,10 +9,10 @@ use super::scene::{Past, Scene};
 use crate::kinds::authorization::Action;
 use crate::kinds::{Name, Resource};
 use crate::mesh::services::Service;
-use crate::mesh::waypoints::INGRESS_USE_WAYPOINT;
 use crate::mesh::workloads::Workload;
 use crate::semantics::authorization::is_dry_run;
 use crate::semantics::identity::{Identity, matches_caller, names_callers};
+use crate::translate::waypoints::Ingress;
 
 /// A few things in a sentence.
 pub(super) fn list(things: &[String]) -> String {
@@ -49,15 +49,8 @@ pub(super) fn past(scene: &Scene<'_>, members: &[usize]) -> Vec<String> {
 /// Gateways whose routes lead to a Service, unless they are told to use its waypoint.
 fn gateways(scene: &Scene<'_>, service: &Service, known: &mut BTreeSet<String>) {
     let mesh = scene.ground.mesh;
-    let namespace = mesh.namespace(&service.object.namespace);
-    let of_namespace = namespace.and_then(|namespace| namespace.labels.as_ref());
-    let told = [Some(mesh.labels(service)), of_namespace]
-        .into_iter()
-        .flatten();
-    if told
-        .into_iter()
-        .any(|labels| labels.has(INGRESS_USE_WAYPOINT, "true"))
-    {
+    let bound = scene.ground.waypoints.serving(&service.object);
+    if bound.is_some_and(|bound| bound.ingress != Ingress::Past) {
         return;
     }
     for route in mesh.gateway_routes(service) {

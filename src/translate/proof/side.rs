@@ -6,7 +6,7 @@ use crate::inventory::Listed;
 use crate::kinds::complete::{DestinationRule, HttpRoute, VirtualService};
 use crate::kinds::service::{Service, ServiceSpec};
 use crate::kinds::service_entry::ServiceEntry;
-use crate::kinds::{IntOrString, Kind, Name, ObjectRef, Resource, traffic};
+use crate::kinds::{IntOrString, Kind, Meta, Name, ObjectRef, Resource, traffic};
 use crate::mesh::Mesh;
 use crate::semantics::routing::{Destination, Reach, Resolver, Services};
 
@@ -42,15 +42,16 @@ impl Side {
     }
 
     fn add(&mut self, mesh: &Mesh, takes: &dyn Fn(&ObjectRef) -> bool) {
-        for json in wholes::<traffic::VirtualService>(mesh, takes) {
-            self.virtual_services
-                .extend(VirtualService::from_json(&json));
+        for (meta, json) in wholes::<traffic::VirtualService>(mesh, takes) {
+            let object = VirtualService::from_json(&json).ok();
+            self.virtual_services.extend(object.map(|o| o.of(meta)));
         }
-        for json in wholes::<crate::kinds::gateway_api::HTTPRoute>(mesh, takes) {
-            self.http_routes.extend(HttpRoute::from_json(&json));
+        for (meta, json) in wholes::<crate::kinds::gateway_api::HTTPRoute>(mesh, takes) {
+            let object = HttpRoute::from_json(&json).ok();
+            self.http_routes.extend(object.map(|o| o.of(meta)));
         }
-        for json in wholes::<traffic::DestinationRule>(mesh, takes) {
-            let Ok(rule) = DestinationRule::from_json(&json) else {
+        for (meta, json) in wholes::<traffic::DestinationRule>(mesh, takes) {
+            let Ok(rule) = DestinationRule::from_json(&json).map(|rule| rule.of(meta)) else {
                 continue;
             };
             let host = full_name(&rule.spec.host, &rule.metadata.namespace);
@@ -70,17 +71,21 @@ impl Side {
     }
 }
 
-/// The whole objects of a kind.
+/// The whole objects of a kind, each with its metadata as the inventory has it: what a file does not
+/// say of its namespace, the reader knows.
 fn wholes<'m, T: Listed + 'm>(
     mesh: &'m Mesh,
     takes: &'m dyn Fn(&ObjectRef) -> bool,
-) -> impl Iterator<Item = serde_json::Value> + use<'m, T> {
+) -> impl Iterator<Item = (&'m Meta, serde_json::Value)> + use<'m, T> {
     let objects = mesh.all::<T>().iter();
     objects
         .filter(|object| takes(&object.value.reference()))
-        .filter_map(|object| match &object.whole {
-            Some(json) => serde_json::from_str(json).ok(),
-            None => mesh.inventory().whole(&object.value.reference()),
+        .filter_map(|object| {
+            let json = match &object.whole {
+                Some(json) => serde_json::from_str(json).ok(),
+                None => mesh.inventory().whole(&object.value.reference()),
+            };
+            Some((object.value.meta(), json?))
         })
 }
 

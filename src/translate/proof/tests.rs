@@ -170,3 +170,18 @@ fn a_rule_that_is_lost_is_found() {
         Some("1")
     );
 }
+
+#[test]
+fn a_namespace_that_the_text_leaves_out_is_known() {
+    let text = SHOP.replace(", namespace: shop", "");
+    let route = json!({
+        "apiVersion": "networking.istio.io/v1", "kind": "VirtualService",
+        "metadata": {"name": "pay"},
+        "spec": {"hosts": ["pay"], "http": [{"route": to("pay", "v2")}]},
+    });
+    let mut builder = InventoryBuilder::new(Input::Manifests, "shop");
+    builder.file("shop.yaml", format!("{text}{route}\n"));
+    let stays = compared(&Mesh::new(builder.finish()), |_, _| {});
+    assert!(stays.proofs.classes() > 0);
+    assert_eq!(stays.proofs.differing(), 0);
+}
