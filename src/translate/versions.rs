@@ -167,6 +167,13 @@ impl Candidates {
         self.labels.get(&(service.clone(), subset.to_owned()))
     }
 
+    /// The full names of the Services that could stand for subsets, with those whose subsets they are.
+    pub(crate) fn hosts(&self) -> impl Iterator<Item = (&str, &ObjectRef)> {
+        self.by_host
+            .iter()
+            .map(|(host, (base, _))| (host.as_str(), base))
+    }
+
     /// The subset for which a Service of this name would stand.
     pub(crate) fn version_of_host(&self, host: &str) -> Option<&Version> {
         self.by_host

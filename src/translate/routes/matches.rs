@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::form::{Demands, Field, LONGEST_PATH, Path, contains, escape, is_plain_path};
-use super::obstacle::{Findings, Gravity, Spot};
+use super::obstacle::{Findings, Gravity, Obstacle, Spot};
 use super::paths::{Wish, Written};
 use crate::kinds::complete::StringMatch;
 use crate::kinds::complete::virtual_service::HttpMatch;
@@ -113,14 +113,7 @@ impl Setting<'_> {
         } else {
             Gravity::Nowhere
         };
-        let obstacle = spot.then(field).obstacle(
-            gravity,
-            Topic::CallerMatch,
-            "neither an HTTPRoute nor a waypoint knows who calls: the match would take no request",
-        );
-        findings.meet(obstacle.remedy(
-            "let these callers use a Service of their own or send a header, or judge them by an AuthorizationPolicy",
-        ));
+        findings.meet(who_calls(&spot.then(field), gravity));
         false
     }
 
@@ -142,10 +135,10 @@ impl Setting<'_> {
                 .map(|name| contains(&field.pattern, name))
                 .collect();
             if answers.iter().all(|answer| *answer == Some(true)) {
-                findings.note(spot.note(
+                findings.meet(spot.obstacle(
+                    Gravity::Differs,
                     Topic::NoCounterpart,
-                    Weight::Form,
-                    "every name by which this Service is called matches, so that it is left out",
+                    "it holds for every name of the Service, and an HTTPRoute takes requests for other names too",
                 ));
             } else if answers.iter().all(|answer| *answer == Some(false)) {
                 findings.note(spot.note(
@@ -255,6 +248,18 @@ impl Setting<'_> {
         }
         Some(written)
     }
+}
+
+/// A match on who calls, which nothing after the caller's own proxy knows.
+pub(super) fn who_calls(spot: &Spot, gravity: Gravity) -> Obstacle {
+    let obstacle = spot.obstacle(
+        gravity,
+        Topic::CallerMatch,
+        "neither an HTTPRoute nor a waypoint knows who calls: the match would take no request",
+    );
+    obstacle.remedy(
+        "let these callers use a Service of their own or send a header, or judge them by an AuthorizationPolicy",
+    )
 }
 
 fn check_length(path: &Path, spot: &Spot, findings: &mut Findings) {

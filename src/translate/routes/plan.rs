@@ -1,23 +1,24 @@
 //! What becomes of the VirtualServices that route requests to the Services of some namespaces.
 
+mod undecided;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::case::{Case, compare_tables, decider, deciders, hosts, remarks, wants_routes};
+use super::case::{Case, deciders, remarks, wants_routes};
 use super::emit::name_of_route;
-use super::obstacle::{Findings, Gravity, Note, Obstacle, Spot};
+use super::obstacle::{Findings, Gravity, Note, Obstacle};
 use super::retire::Retirement;
 use super::valid;
 use super::world::{DOMAIN, World, full_name, is_request_route};
 use crate::kinds::complete::{HttpRouteSpec, VirtualService};
-use crate::kinds::path::field;
-use crate::kinds::{FieldPath, Kind, Labels, Name, ObjectRef, Resource, gateway_api};
+use crate::kinds::{Kind, Name, ObjectRef, Resource, gateway_api};
 use crate::mesh::services::Service;
-use crate::mesh::waypoints::Binding;
-use crate::semantics::routing::{Defaults, Host, Routes, Viewpoint};
+use crate::semantics::routing::{Defaults, Routes};
 use crate::translate::change::new_object;
 use crate::translate::options::RouteForm;
 use crate::translate::versions::Candidates;
-use crate::translate::{Draft, Ground, Manifest, Phase, Remark, Topic, Weight};
+use crate::translate::waypoints::Bound;
+use crate::translate::{Draft, Ground, Manifest, Phase, Topic, Weight};
 
 /// What becomes of VirtualServices.
 #[derive(Debug, Default)]
@@ -45,7 +46,8 @@ struct Decision<'a> {
 impl Plan {
     /// Decides about the Services of the namespaces that are translated.
     pub(crate) fn of(ground: &Ground<'_>, candidates: &Candidates) -> Self {
-        let world = World::of(ground.mesh);
+        let mut world = World::of(ground.mesh);
+        world.add_versions(candidates);
         let routes = Routes::new(
             world.virtual_services.values(),
             &world.http_routes,
@@ -180,7 +182,7 @@ impl<'a> Planner<'a> {
     fn case(
         &mut self,
         service: &'a Service,
-        bound: &'a crate::translate::waypoints::Bound,
+        bound: &'a Bound,
         all: &[ObjectRef],
     ) -> Vec<Decision<'a>> {
         let ground = self.ground;
@@ -204,13 +206,24 @@ impl<'a> Planner<'a> {
             .filter(|object| !deciding.contains_key(*object))
             .filter_map(|object| self.world.virtual_services.get(object))
             .collect();
+        let others = exact
+            .into_iter()
+            .filter(|object| !deciding.contains_key(*object));
+        let (for_some, shadowed): (Vec<&ObjectRef>, Vec<&ObjectRef>) = others.partition(|object| {
+            let read = self.world.virtual_services.get(*object);
+            read.and_then(undecided::asks_who_calls).is_some()
+        });
+        for object in for_some {
+            self.of_certain_callers(object);
+        }
+        if deciding.is_empty() {
+            for object in &shadowed {
+                self.of_no_port(object, service);
+            }
+        }
         let mut decisions = Vec::new();
         for source in deciding.keys() {
-            let others = exact.iter().filter(|object| **object != source);
-            let shadowed: Vec<ObjectRef> = others
-                .filter(|object| !deciding.contains_key(**object))
-                .map(|object| (*object).clone())
-                .collect();
+            let shadowed = shadowed.iter().map(|object| (*object).clone()).collect();
             decisions.push(self.decide(&case, source, shadowed, deciding.len()));
         }
         decisions
@@ -447,259 +460,6 @@ impl<'a> Planner<'a> {
             self.plan.made.push((manifest, source.clone()));
         }
     }
-
-    /// A VirtualService that sidecars do not apply, because an older one has the host. A waypoint would
-    /// append it.
-    fn shadowed(&mut self, other: &ObjectRef, source: &ObjectRef, service: &Service) {
-        let spot = valid::spot(other).then("hosts");
-        let name = service.object.short();
-        let says = format!(
-            "is not in force for {name}: sidecars take {source}, which is older; a waypoint would apply both"
-        );
-        if !self.ground.translates(&other.namespace) {
-            self.note(spot.note(Topic::SeveralForHost, Weight::Stated, says));
-            return;
-        }
-        let says = format!("{says}, so that the host is taken out");
-        self.note(spot.note(Topic::SeveralForHost, Weight::Form, says));
-        let host = full_name(&service.object);
-        self.plan.retirement.shadowed(other, host);
-    }
-
-    fn refuse(
-        &mut self,
-        all: &[ObjectRef],
-        service: &Service,
-        topic: Topic,
-        says: &str,
-        remedy: &str,
-    ) {
-        let deciding = self.deciding(service);
-        for object in all.iter().filter(|object| deciding.contains(object)) {
-            let spot = valid::spot(object).then("hosts");
-            let remark = Remark::new(topic, Weight::Refused, spot.field.clone(), says);
-            self.note(Note {
-                object: object.clone(),
-                remark: remark.remedy(remedy),
-            });
-        }
-    }
-
-    /// The VirtualServices that clients of a Service's own namespace follow.
-    fn deciding(&self, service: &Service) -> BTreeSet<ObjectRef> {
-        let client = &service.object.namespace;
-        let hosts = hosts(self.ground, service);
-        let found = hosts
-            .iter()
-            .filter_map(|host| decider(self.routes, host, client));
-        found.map(|decider| decider.object).collect()
-    }
-
-    fn without_waypoint(&mut self, service: &Service, all: &[ObjectRef]) {
-        let mesh = self.ground.mesh;
-        let name = service.object.short();
-        let (says, remedy) = if mesh.spec(service).is_external_name() {
-            (
-                format!("{name} is a mere alias, which cannot stand behind a waypoint"),
-                "route a ServiceEntry that is bound to a waypoint instead",
-            )
-        } else if mesh.binding(service) == Binding::OptedOut {
-            (
-                format!(
-                    "{name} refuses a waypoint by its label, and callers in ambient mode do not apply it"
-                ),
-                "take the label istio.io/use-waypoint=none away, or remove the VirtualService",
-            )
-        } else {
-            let homes = [&service.object.namespace];
-            let own = |object: &&ObjectRef| homes.contains(&&object.namespace);
-            if all.iter().find(own).is_none() {
-                // Rules of callers alone: told of where callers are looked at.
-                return;
-            }
-            (
-                format!(
-                    "{name} stands behind no waypoint, and callers in ambient mode do not apply it"
-                ),
-                "bind the Service to a waypoint by the label istio.io/use-waypoint",
-            )
-        };
-        self.refuse(all, service, Topic::VirtualService, &says, remedy);
-    }
-
-    /// A Service that is routed by a route of the Gateway API already.
-    fn beside_route(
-        &mut self,
-        service: &Service,
-        bound: &crate::translate::waypoints::Bound,
-        all: &[ObjectRef],
-        route: &ObjectRef,
-    ) {
-        let labels = Labels::default();
-        let before = Viewpoint::Sidecar {
-            namespace: &service.object.namespace,
-            labels: &labels,
-        };
-        let after = Viewpoint::Waypoint {
-            namespace: &bound.waypoint.namespace,
-        };
-        let mut differs = None;
-        for host in hosts(self.ground, service) {
-            let (before, after) = (
-                self.routes.table(&before, &host),
-                self.routes.table(&after, &host),
-            );
-            let found = compare_tables(self.ground, self.candidates, &before, &after);
-            differs = differs.or_else(|| found.differences.first().map(ToString::to_string));
-        }
-        for object in all {
-            let field = valid::spot(object).then("hosts").field;
-            let beside = format!(
-                "{} is routed by {} too",
-                service.object.short(),
-                route.short()
-            );
-            let remark = match &differs {
-                None => Remark::new(
-                    Topic::BesideRoute,
-                    Weight::Kept,
-                    field,
-                    format!("{beside}; both stay, and a waypoint does what sidecars do"),
-                ),
-                Some(difference) => Remark::new(
-                    Topic::BesideRoute,
-                    Weight::Refused,
-                    field,
-                    format!(
-                        "{beside}; sidecars take one of both, a waypoint appends them: {difference}"
-                    ),
-                )
-                .remedy("make one of both"),
-            };
-            self.note(Note {
-                object: object.clone(),
-                remark,
-            });
-        }
-    }
-
-    /// Clients of other namespaces, which follow another VirtualService, or none.
-    fn other_clients(&mut self, service: &Service, all: &[ObjectRef]) {
-        let own = &service.object.namespace;
-        let mut clients: BTreeSet<String> = BTreeSet::from(["elsewhere.".to_owned()]);
-        for object in all {
-            clients.insert(object.namespace.to_string());
-            if let Some(read) = self.world.virtual_services.get(object) {
-                let named = read.spec.export_to.iter();
-                clients.extend(
-                    named
-                        .filter(|to| !matches!(to.as_str(), "*" | "." | "~"))
-                        .cloned(),
-                );
-            }
-        }
-        clients.remove(&**own);
-        let mut told: BTreeSet<ObjectRef> = BTreeSet::new();
-        for host in hosts(self.ground, service) {
-            let here = decider(self.routes, &host, own).map(|decider| decider.object);
-            for client in &clients {
-                let there = decider(self.routes, &host, client).map(|decider| decider.object);
-                let Some(about) = there.clone().or_else(|| here.clone()) else {
-                    continue;
-                };
-                if there == here || told.contains(&about) || !self.differ(&host, own, client) {
-                    continue;
-                }
-                told.insert(about.clone());
-                self.note(of_other_clients(&about, there.is_some(), service, &host));
-            }
-        }
-    }
-
-    fn differ(&self, host: &Host, own: &str, client: &str) -> bool {
-        let labels = Labels::default();
-        let table = |namespace: &str| {
-            let view = Viewpoint::Sidecar {
-                namespace,
-                labels: &labels,
-            };
-            let mut table = self.routes.table(&view, host);
-            table.authorities.clear();
-            table
-        };
-        let (own, client) = (table(own), table(client));
-        !compare_tables(self.ground, self.candidates, &own, &client).is_same()
-    }
-
-    /// Hosts of these namespaces' VirtualServices that are no Services of these namespaces.
-    fn hosts_elsewhere(&mut self) {
-        let world = self.world;
-        for (object, read) in &world.virtual_services {
-            if !self.ground.translates(&object.namespace) {
-                continue;
-            }
-            for (position, host) in read.spec.hosts.iter().enumerate() {
-                let spot = Spot {
-                    object: object.clone(),
-                    field: field!["spec", "hosts", position],
-                };
-                let services = self.ground.mesh.services_of_host(host, &object.namespace);
-                if services.is_empty() {
-                    self.note(no_service(&spot, host));
-                } else if let Some(service) = services
-                    .iter()
-                    .find(|service| !self.ground.translates(&service.object.namespace))
-                {
-                    let says = format!(
-                        "callers of {} follow it when they call {}; its waypoint takes rules of its own namespace only, so that callers in ambient mode lose it",
-                        object.namespace, service.object
-                    );
-                    let note = spot.note(Topic::CallersRules, Weight::Lossy, says);
-                    self.note(with_remedy(
-                        note,
-                        format!("move it to namespace {}", service.object.namespace),
-                    ));
-                }
-            }
-        }
-    }
-}
-
-fn with_remedy(mut note: Note, remedy: impl Into<String>) -> Note {
-    note.remark = note.remark.remedy(remedy);
-    note
-}
-
-fn no_service(spot: &Spot, host: &str) -> Note {
-    let says = format!(
-        "{host} is no Service here: it is left as it is, and callers in ambient mode do not apply it"
-    );
-    with_remedy(
-        spot.note(Topic::HostIsNoService, Weight::Lossy, says),
-        "bind a ServiceEntry of the host to a waypoint, or let callers name the Service",
-    )
-}
-
-/// What clients of other namespaces do otherwise.
-fn of_other_clients(about: &ObjectRef, follows: bool, service: &Service, host: &Host) -> Note {
-    let name = &service.object;
-    let says = if follows {
-        format!(
-            "callers that see it follow it when they call {name} port {}; the waypoint does what is said for callers of {}",
-            host.port, name.namespace
-        )
-    } else {
-        format!("only some namespaces see it; at the waypoint of {name} it holds for all callers")
-    };
-    let spot = Spot {
-        object: about.clone(),
-        field: if follows {
-            FieldPath::root().then("spec").then("hosts")
-        } else {
-            field!["spec", "exportTo"]
-        },
-    };
-    spot.note(Topic::CallersRules, Weight::Lossy, says)
 }
 
 /// The hosts of a VirtualService, in full.

@@ -12,6 +12,7 @@ use crate::kinds::{DecodeError, Kind, ObjectRef, Resource, gateway_api, traffic}
 use crate::mesh::Mesh;
 use crate::mesh::services::{Service, is_mesh};
 use crate::semantics::routing::Services;
+use crate::translate::versions::Candidates;
 
 /// The cluster's own domain.
 pub(crate) const DOMAIN: &str = "cluster.local";
@@ -62,6 +63,15 @@ impl World {
             }
         }
         world
+    }
+
+    /// Adds the Services that would stand for subsets, with the ports of those whose subsets they are.
+    pub(crate) fn add_versions(&mut self, candidates: &Candidates) {
+        for (host, base) in candidates.hosts() {
+            if let Some(ports) = self.ports.get(&full_name(base)).cloned() {
+                self.ports.insert(host.to_owned(), ports);
+            }
+        }
     }
 
     fn add_entry(&mut self, mesh: &Mesh, entry: &Object<ServiceEntry>) {
