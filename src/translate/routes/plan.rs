@@ -206,9 +206,14 @@ impl<'a> Planner<'a> {
             .filter(|object| !deciding.contains_key(*object))
             .filter_map(|object| self.world.virtual_services.get(object))
             .collect();
+        let seen = |object: &ObjectRef| {
+            let read = self.world.virtual_services.get(object);
+            let namespaces = [&service.object.namespace, &bound.waypoint.namespace];
+            read.is_some_and(|read| namespaces.iter().any(|name| is_seen(read, name)))
+        };
         let others = exact
             .into_iter()
-            .filter(|object| !deciding.contains_key(*object));
+            .filter(|object| !deciding.contains_key(*object) && seen(object));
         let (for_some, shadowed): (Vec<&ObjectRef>, Vec<&ObjectRef>) = others.partition(|object| {
             let read = self.world.virtual_services.get(*object);
             read.and_then(undecided::asks_who_calls).is_some()
@@ -460,6 +465,17 @@ impl<'a> Planner<'a> {
             self.plan.made.push((manifest, source.clone()));
         }
     }
+}
+
+/// Whether a namespace sees a VirtualService.
+fn is_seen(read: &VirtualService, namespace: &str) -> bool {
+    let exports = &read.spec.export_to;
+    exports.is_empty()
+        || exports.iter().any(|to| match to.as_str() {
+            "*" => true,
+            "." => *read.metadata.namespace == *namespace,
+            named => named == namespace,
+        })
 }
 
 /// The hosts of a VirtualService, in full.

@@ -10,12 +10,13 @@ use crate::translate::{Edit, Phase, Translation};
 /// A VirtualService, the older the greater its age.
 fn object(age: u32, place: &str, spec: Value) -> Value {
     let (namespace, name) = place.split_once('/').unwrap();
-    json!({
+    let mut object = json!({
         "apiVersion": "networking.istio.io/v1", "kind": "VirtualService",
         "metadata": {"name": name, "namespace": namespace,
                      "creationTimestamp": format!("2026-01-{:02}T00:00:00Z", 30 - age)},
-        "spec": spec,
-    })
+    });
+    object["spec"] = spec;
+    object
 }
 
 fn all(objects: &[Value], options: &Options) -> Translation {
