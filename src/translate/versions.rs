@@ -12,7 +12,6 @@ use serde_json::{Map, Value, json};
 
 use super::change::new_object;
 use super::fidelity::{Remark, Weight};
-use super::options::RouteForm;
 use super::routes::world::{full_name, service_of};
 use super::{Draft, Ground, Manifest, Phase, Topic};
 use crate::inventory::Object;
@@ -114,9 +113,6 @@ impl Candidates {
     /// What could stand for the subsets to which routes of the mesh lead.
     pub(super) fn of(ground: &Ground<'_>) -> Self {
         let mut candidates = Self::default();
-        if ground.options.routes == RouteForm::Keep {
-            return candidates;
-        }
         let mut definitions: BTreeMap<ObjectRef, Definitions<'_>> = BTreeMap::new();
         for route in ground.mesh.all::<VirtualService>() {
             if !route.spec.hosts.is_empty() && !is_mesh(&route.spec.gateways) {

@@ -225,7 +225,7 @@ impl Setting<'_> {
         if wish.replaces_prefix(text) {
             return wish.on_prefix(text, spot, findings);
         }
-        let path = if self.paths == PathForm::Element && is_plain_path(bare) {
+        let path = if self.paths == PathForm::Element && is_plain_path(bare) && bare != "/" {
             let says = if text.ends_with('/') {
                 format!("{text} takes {bare} too, as a PathPrefix does")
             } else {
@@ -243,7 +243,7 @@ impl Setting<'_> {
         };
         check_length(&path, spot, findings);
         let mut written = Written::plain(path, pattern);
-        if text.ends_with('/') && is_plain_path(bare) {
+        if text.ends_with('/') && is_plain_path(bare) && bare != "/" {
             written.bare = Some(bare.to_owned());
         }
         Some(written)

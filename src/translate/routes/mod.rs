@@ -18,6 +18,7 @@ mod plan;
 pub(super) mod platform;
 mod reach;
 mod retire;
+mod streams;
 #[cfg(test)]
 mod tests;
 mod timing;

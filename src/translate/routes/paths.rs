@@ -166,7 +166,7 @@ impl Wish {
             }
             Self::Nothing => return None,
         };
-        if !is_plain_path(bare) || (redirects && by == "/" && text.ends_with('/')) {
+        if !is_plain_path(bare) || bare == "/" || (redirects && by == "/" && text.ends_with('/')) {
             findings.meet(spot.obstacle(
                 Gravity::NoForm,
                 Topic::Rewrites,

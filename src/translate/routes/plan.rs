@@ -2,16 +2,20 @@
 
 mod undecided;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::json;
 
 use super::case::{Case, deciders, remarks, wants_routes};
 use super::emit::name_of_route;
 use super::obstacle::{Findings, Gravity, Note, Obstacle};
 use super::retire::Retirement;
+use super::streams::{Stream, Streams};
 use super::valid;
 use super::world::{DOMAIN, World, full_name, is_request_route};
 use crate::kinds::complete::{HttpRouteSpec, VirtualService};
-use crate::kinds::{Kind, Name, ObjectRef, Resource, gateway_api};
+use crate::kinds::{Kind, Name, ObjectRef, Resource};
 use crate::mesh::services::Service;
 use crate::semantics::routing::{Defaults, Routes};
 use crate::translate::change::new_object;
@@ -37,10 +41,18 @@ struct Decision<'a> {
     service: &'a Service,
     source: ObjectRef,
     specs: Vec<HttpRouteSpec>,
+    streams: Vec<Stream>,
     findings: Findings,
     used: BTreeSet<(ObjectRef, String)>,
     /// VirtualServices of the same host that are not in force.
     shadowed: Vec<ObjectRef>,
+}
+
+impl Decision<'_> {
+    /// Whether routes take the place of the VirtualService.
+    fn is_drawn(&self) -> bool {
+        !self.specs.is_empty() || !self.streams.is_empty()
+    }
 }
 
 impl Plan {
@@ -226,12 +238,34 @@ impl<'a> Planner<'a> {
                 self.of_no_port(object, service);
             }
         }
+        let mut sources: BTreeSet<&ObjectRef> = deciding.keys().collect();
+        let streaming = shadowed
+            .iter()
+            .copied()
+            .filter(|object| self.has_streams(object));
+        let oldest = streaming.min_by_key(|object| self.age(object));
+        if !deciding.keys().any(|object| self.has_streams(object)) {
+            sources.extend(oldest);
+        }
         let mut decisions = Vec::new();
-        for source in deciding.keys() {
-            let shadowed = shadowed.iter().map(|object| (*object).clone()).collect();
-            decisions.push(self.decide(&case, source, shadowed, deciding.len()));
+        for source in &sources {
+            let others = shadowed.iter().filter(|object| !sources.contains(*object));
+            let others = others.map(|object| (*object).clone()).collect();
+            decisions.push(self.decide(&case, source, others, sources.len()));
         }
         decisions
+    }
+
+    fn has_streams(&self, object: &ObjectRef) -> bool {
+        let read = self.world.virtual_services.get(object);
+        read.is_some_and(|read| !(read.spec.tcp.is_empty() && read.spec.tls.is_empty()))
+    }
+
+    /// The order of VirtualServices of one host (`configCompareByCreationTime`).
+    fn age(&self, object: &ObjectRef) -> (Option<Name>, Name, Name) {
+        let read = self.world.virtual_services.get(object);
+        let created = read.and_then(|read| read.metadata.creation_timestamp.clone());
+        (created, object.name.clone(), object.namespace.clone())
     }
 
     fn decide(
@@ -246,6 +280,7 @@ impl<'a> Planner<'a> {
             service,
             source: source.clone(),
             specs: Vec::new(),
+            streams: Vec::new(),
             findings: Findings::default(),
             used: BTreeSet::new(),
             shadowed,
@@ -296,36 +331,53 @@ impl<'a> Planner<'a> {
                 obstacle.remedy("make one VirtualService of them, or translate from the cluster"),
             );
         }
-        if let Some(read) = read
-            && !(read.spec.tcp.is_empty() && read.spec.tls.is_empty())
-        {
-            decision.findings.meet(spot.obstacle(
-                Gravity::NoForm,
-                Topic::Streams,
-                "it routes connections (tcp, tls) beside requests",
-            ));
-        }
         let settled = decision
             .findings
             .obstacles
             .iter()
             .any(|o| o.gravity > Gravity::NoForm);
-        if wants_routes(self.ground.options.routes) && !settled {
-            let drawn = case.draw(source);
-            decision.findings.add(drawn.findings);
-            decision.specs = drawn.specs;
-            decision.used = drawn.used;
+        if !settled {
+            self.draw(case, &mut decision);
         }
         if case.stands_in_the_way(&decision.findings).is_some() {
             decision.specs.clear();
+            decision.streams.clear();
         }
         decision
+    }
+
+    /// Draws the routes of a decision. Where all is to stay, only what a waypoint does not do counts.
+    fn draw(&self, case: &Case<'a>, decision: &mut Decision<'a>) {
+        let drawn = case.draw(&decision.source);
+        let mut findings = drawn.findings;
+        let used = RefCell::new(drawn.used);
+        decision.specs = drawn.specs;
+        if let Some(read) = self.world.virtual_services.get(&decision.source) {
+            let streams = Streams {
+                ground: self.ground,
+                world: self.world,
+                candidates: self.candidates,
+                service: decision.service,
+                used: &used,
+            };
+            let (streams, more) = streams.draw(&decision.source, read);
+            decision.streams = streams;
+            findings.add(more);
+        }
+        decision.used = used.into_inner();
+        if !wants_routes(self.ground.options.routes) {
+            findings.obstacles.retain(|o| o.gravity > Gravity::NoForm);
+            findings.notes.clear();
+            decision.specs.clear();
+            decision.streams.clear();
+        }
+        decision.findings.add(findings);
     }
 
     /// Carries decisions out. One VirtualService with gateways cannot lose a part of its hosts.
     fn settle(&mut self, mut decisions: Vec<Decision<'a>>) {
         let mut replaced: BTreeMap<ObjectRef, BTreeSet<String>> = BTreeMap::new();
-        for decision in decisions.iter().filter(|d| !d.specs.is_empty()) {
+        for decision in decisions.iter().filter(|d| d.is_drawn()) {
             let hosts = replaced.entry(decision.source.clone()).or_default();
             hosts.insert(full_name(&decision.service.object));
         }
@@ -336,8 +388,9 @@ impl<'a> Planner<'a> {
             let at_gateways = read.spec.gateways.iter().any(|name| name != "mesh");
             let gone = replaced.get(&decision.source);
             let whole = gone.is_some_and(|gone| all_hosts(read).iter().all(|h| gone.contains(h)));
-            if at_gateways && !whole && !decision.specs.is_empty() {
+            if at_gateways && !whole && decision.is_drawn() {
                 decision.specs.clear();
+                decision.streams.clear();
                 let spot = valid::spot(&decision.source).then("hosts");
                 let obstacle = spot.obstacle(
                     Gravity::NoForm,
@@ -360,7 +413,7 @@ impl<'a> Planner<'a> {
         for other in &decision.shadowed {
             self.shadowed(other, &decision.source, decision.service);
         }
-        if !decision.specs.is_empty() {
+        if decision.is_drawn() {
             for note in &decision.findings.notes {
                 self.note(note.clone());
             }
@@ -446,22 +499,24 @@ impl<'a> Planner<'a> {
         } else {
             format!("{}-{}", source.name, service.name)
         };
-        for spec in &decision.specs {
-            let mesh = self.ground.mesh;
+        let requests = decision.specs.iter().map(|spec| Stream {
+            kind: Kind::HTTPRoute,
+            version: "v1",
+            spec: serde_json::to_value(spec).unwrap_or_default(),
+        });
+        for route in requests.chain(decision.streams.iter().cloned()) {
+            let home = &service.namespace;
+            let objects = &self.ground.mesh.inventory().objects;
+            let made = &self.plan.made;
             let taken = |name: &Name| {
-                let there = mesh.named::<gateway_api::HTTPRoute>(&service.namespace, name);
-                let object = ObjectRef::new(Kind::HTTPRoute, &service.namespace, name);
-                there.is_some()
-                    || self
-                        .plan
-                        .made
-                        .iter()
-                        .any(|(known, _)| *known.object() == object)
+                let object = ObjectRef::new(route.kind, home, name);
+                objects.origin(&object).is_some()
+                    || made.iter().any(|(known, _)| *known.object() == object)
             };
             let name = name_of_route(&base, taken);
-            let json = serde_json::to_value(spec).unwrap_or_default();
-            let home = &service.namespace;
-            let manifest = new_object(Kind::HTTPRoute, home, &name, Some(source), &[], json);
+            let manifest = new_object(route.kind, home, &name, Some(source), &[], route.spec);
+            let version = format!("{}/{}", route.kind.group(), route.version);
+            let manifest = manifest.patched(&json!({"apiVersion": version}));
             self.plan.made.push((manifest, source.clone()));
         }
     }

@@ -93,7 +93,12 @@ impl Retirement {
     fn delegates(&mut self, ground: &Ground<'_>, world: &World, gone: &BTreeSet<ObjectRef>) {
         let mut alive: BTreeSet<ObjectRef> = BTreeSet::new();
         let mut orphaned: BTreeSet<ObjectRef> = BTreeSet::new();
-        for (object, read) in &world.virtual_services {
+        let of_mesh = world
+            .virtual_services
+            .iter()
+            .map(|(object, read)| (Some(object), read));
+        let at_gateways = world.at_gateways.iter().map(|read| (None, read));
+        for (object, read) in of_mesh.chain(at_gateways) {
             for delegate in read
                 .spec
                 .http
@@ -101,12 +106,12 @@ impl Retirement {
                 .filter_map(|route| route.delegate.as_ref())
             {
                 let home = match delegate.namespace.as_str() {
-                    "" => object.namespace.clone(),
+                    "" => read.metadata.namespace.clone(),
                     home => Name::from(home),
                 };
                 let name = Name::from(delegate.name.as_str());
                 let target = ObjectRef::new(Kind::VirtualService, &home, &name);
-                if gone.contains(object) {
+                if object.is_some_and(|object| gone.contains(object)) {
                     orphaned.insert(target);
                 } else {
                     alive.insert(target);

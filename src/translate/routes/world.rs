@@ -24,6 +24,8 @@ pub(crate) struct World {
     pub(crate) virtual_services: BTreeMap<ObjectRef, VirtualService>,
     /// Those that cannot be read.
     pub(crate) unreadable: BTreeMap<ObjectRef, DecodeError>,
+    /// Those of gateways alone that delegate: what they delegate to must stay.
+    pub(crate) at_gateways: Vec<VirtualService>,
     /// HTTPRoutes.
     pub(crate) http_routes: Vec<HttpRoute>,
     ports: BTreeMap<String, Vec<u16>>,
@@ -45,6 +47,11 @@ impl World {
         for route in mesh.all::<traffic::VirtualService>() {
             let spec = &route.spec;
             if !spec.hosts.is_empty() && !is_mesh(&spec.gateways) {
+                if spec.http.iter().any(|http| http.delegate) {
+                    world
+                        .at_gateways
+                        .extend(whole(mesh, route).and_then(Result::ok));
+                }
                 continue;
             }
             match whole(mesh, route) {

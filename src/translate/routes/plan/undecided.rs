@@ -7,9 +7,10 @@ use super::Planner;
 use crate::kinds::complete::VirtualService;
 use crate::kinds::complete::virtual_service::HttpMatch;
 use crate::kinds::path::field;
-use crate::kinds::{FieldPath, Labels, ObjectRef};
+use crate::kinds::service_entry::ServiceEntry;
+use crate::kinds::{FieldPath, Labels, ObjectRef, Resource};
 use crate::mesh::services::Service;
-use crate::mesh::waypoints::Binding;
+use crate::mesh::waypoints::{Binding, USE_WAYPOINT, USE_WAYPOINT_NAMESPACE};
 use crate::semantics::routing::{Host, Viewpoint};
 use crate::translate::routes::case::{compare_tables, decider, hosts};
 use crate::translate::routes::matches::who_calls;
@@ -179,6 +180,14 @@ impl Planner<'_> {
     /// Clients of other namespaces, which follow another VirtualService, or none.
     pub(super) fn other_clients(&mut self, service: &Service, all: &[ObjectRef]) {
         let own = &service.object.namespace;
+        // One that everybody sees is the same for everybody.
+        if let [only] = all {
+            let read = self.world.virtual_services.get(only);
+            let exports = read.map(|read| read.spec.export_to.as_slice());
+            if exports.is_none_or(|to| to.is_empty() || to == ["*"]) {
+                return;
+            }
+        }
         let mut clients: BTreeSet<String> = BTreeSet::from(["elsewhere.".to_owned()]);
         for object in all {
             clients.insert(object.namespace.to_string());
@@ -224,6 +233,24 @@ impl Planner<'_> {
         !compare_tables(self.ground, self.candidates, &own, &client).is_same()
     }
 
+    /// The ServiceEntry of a host that is bound to a waypoint which takes rules of a namespace.
+    fn entry_behind_waypoint(&self, host: &str, namespace: &str) -> Option<ObjectRef> {
+        let mesh = self.ground.mesh;
+        let entries = mesh.all::<ServiceEntry>().iter();
+        let mut bound = entries.filter(|entry| {
+            let meta = &entry.metadata;
+            let name = meta.labels.get(USE_WAYPOINT);
+            let home = meta
+                .labels
+                .get(USE_WAYPOINT_NAMESPACE)
+                .unwrap_or(&meta.namespace);
+            entry.spec.hosts.iter().any(|known| known == host)
+                && name.is_some_and(|name| name != "none")
+                && (*meta.namespace == *namespace || *home == *namespace)
+        });
+        bound.next().map(|entry| entry.reference())
+    }
+
     /// Hosts of these namespaces' VirtualServices that are no Services of these namespaces.
     pub(super) fn hosts_elsewhere(&mut self) {
         let world = self.world;
@@ -238,7 +265,16 @@ impl Planner<'_> {
                 };
                 let services = self.ground.mesh.services_of_host(host, &object.namespace);
                 if services.is_empty() {
-                    self.note(no_service(&spot, host));
+                    let entry = self.entry_behind_waypoint(host, &object.namespace);
+                    let note = entry.map_or_else(
+                        || no_service(&spot, host),
+                        |entry| {
+                            let says =
+                                format!("{host} is a host of {entry}, whose waypoint applies it");
+                            spot.note(Topic::HostIsNoService, Weight::Kept, says)
+                        },
+                    );
+                    self.note(note);
                 } else if let Some(service) = services
                     .iter()
                     .find(|service| !self.ground.translates(&service.object.namespace))

@@ -85,11 +85,11 @@ fn destinations_that_are_wrong() {
         ),
         (
             json!([{"destination": {"host": "web"}}, {"destination": {"host": "other"}}]),
-            "AMB250 Refused spec.http[0].route",
+            "AMB750 Refused spec.http[0].route",
         ),
         (
             json!([{"destination": {"host": "web"}, "weight": -1}]),
-            "AMB250 Refused spec.http[0].route",
+            "AMB750 Refused spec.http[0].route",
         ),
     ] {
         assert_eq!(rule(&json!({"route": route})), json!([expected]), "{route}");
@@ -252,7 +252,7 @@ fn redirects() {
         ),
         (
             json!({"authority": "a.example", "redirectCode": 200}),
-            json!(["AMB250 Refused spec.http[0].redirect.redirectCode"]),
+            json!(["AMB750 Refused spec.http[0].redirect.redirectCode"]),
         ),
     ] {
         assert_eq!(rule(&json!({"redirect": source})), expected, "{source}");
@@ -298,7 +298,7 @@ fn times_and_retries() {
         ),
         (
             json!({"attempts": 1, "retryOn": "never"}),
-            json!(["AMB250 Refused spec.http[0].retries.retryOn"]),
+            json!(["AMB750 Refused spec.http[0].retries.retryOn"]),
         ),
     ] {
         assert_eq!(rule(&with(retries.clone())), expected, "{retries}");

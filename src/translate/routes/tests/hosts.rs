@@ -240,17 +240,17 @@ fn what_cannot_be_read_is_refused_and_the_rest_converts() {
     for (spec, expected) in [
         (
             json!({"hosts": ["web"], "http": [{"route": to("web"), "newField": 1}]}),
-            "AMB250 Refused spec.http[0].newField",
+            "AMB750 Refused spec.http[0].newField",
         ),
         (
             json!({"hosts": ["web"], "http": [{"match": [{"uri": {"regex": "/a("}}], "route": to("web")}]}),
-            "AMB250 Refused spec.http[0].match[0].uri.regex",
+            "AMB750 Refused spec.http[0].match[0].uri.regex",
         ),
         (
             json!({"hosts": ["web"], "http": [{"timeout": "soon", "route": to("web")}]}),
-            "AMB250 Refused spec.http[0].timeout",
+            "AMB750 Refused spec.http[0].timeout",
         ),
-        (json!({"hosts": ["web"]}), "AMB250 Refused spec"),
+        (json!({"hosts": ["web"]}), "AMB750 Refused spec"),
     ] {
         let translation = all(
             &[good.clone(), object(1, "shop/bad", spec.clone())],
@@ -331,4 +331,45 @@ fn nothing_is_made_where_all_is_to_stay() {
         of(&translation, "a"),
         ["AMB408 Lossy spec.http[0].match[0].sourceLabels"]
     );
+}
+
+#[test]
+fn a_delegate_that_a_gateway_needs_stays() {
+    let root = |name: &str, more: Value| {
+        let mut spec = json!({"hosts": ["web"], "http": [{"delegate": {"name": "part"}}]});
+        for (key, value) in more.as_object().unwrap() {
+            spec[key] = value.clone();
+        }
+        object(1, &format!("shop/{name}"), spec)
+    };
+    let part = object(1, "shop/part", json!({"http": [{"route": to("other")}]}));
+    let mesh = root("mesh", json!({}));
+    let translation = all(&[mesh.clone(), part.clone()], &options());
+    assert_eq!(changes(&translation), ["retire mesh -", "retire part -"]);
+    let front = root(
+        "front",
+        json!({"gateways": ["front"], "hosts": ["a.example"]}),
+    );
+    let translation = all(&[mesh, part, front], &options());
+    assert_eq!(changes(&translation), ["retire mesh -"]);
+}
+
+#[test]
+fn a_service_entry_may_have_a_waypoint() {
+    let entry = |labels: Value| {
+        json!({"apiVersion": "networking.istio.io/v1", "kind": "ServiceEntry",
+        "metadata": {"name": "ext", "namespace": "shop", "labels": labels},
+        "spec": {"hosts": ["b.example.com"], "ports": [{"number": 80, "name": "http", "protocol": "HTTP"}]}})
+    };
+    for (labels, expected) in [
+        (
+            json!({"istio.io/use-waypoint": "waypoint"}),
+            "AMB451 Kept spec.hosts[0]",
+        ),
+        (json!({}), "AMB451 Lossy spec.hosts[0]"),
+    ] {
+        let route = object(1, "shop/a", plain("b.example.com", "web"));
+        let translation = all(&[entry(labels), route], &options());
+        assert_eq!(of(&translation, "a"), [expected]);
+    }
 }

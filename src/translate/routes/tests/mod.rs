@@ -4,6 +4,7 @@ mod actions;
 mod hosts;
 mod random;
 mod rows;
+mod streams;
 
 use std::collections::BTreeSet;
 

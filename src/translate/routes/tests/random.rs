@@ -172,7 +172,7 @@ fn carried_out(source: &Value, translation: &Translation) -> Mesh {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_made_in_exact_mode_does_the_same(rules in rules()) {
