@@ -357,7 +357,24 @@ fn stands_already(
     let own = there.selector.iter();
     own.eq(selector.iter().map(|(k, v)| (k.as_str(), v.as_str())))
         && !there.is_headless()
-        && base.ports.iter().all(|port| there.ports.contains(port))
+        && base
+            .ports
+            .iter()
+            .all(|port| there.ports.iter().any(|own| is_same_port(own, port)))
+}
+
+/// Whether two ports are alike. TCP is what is meant where no protocol is written.
+fn is_same_port(a: &ServicePort, b: &ServicePort) -> bool {
+    let written = |port: &ServicePort| {
+        let mut port = port.clone();
+        if port.protocol.is_empty() {
+            "TCP".clone_into(&mut port.protocol);
+        }
+        port.target_port
+            .get_or_insert(IntOrString::Int(port.port.into()));
+        port
+    };
+    written(a) == written(b)
 }
 
 /// The Service that stands for a subset.
@@ -488,12 +505,12 @@ pub(super) fn translate(ground: &Ground<'_>, draft: &mut Draft) {
     rules::translate(ground, draft);
 }
 
-/// Binds a new Service to the waypoint of the Service whose subset it stands for, together with it.
+/// Binds a Service to the waypoint of the Service whose subset it stands for, together with it.
 fn bind(ground: &Ground<'_>, version: &Version, draft: &mut Draft) {
     let Some(bound) = ground.waypoints.serving(&version.base) else {
         return;
     };
-    if !bound.newly || version.manifests.is_empty() {
+    if !bound.newly || ground.waypoints.serving(&version.service).is_some() {
         return;
     }
     let waypoint = &bound.waypoint;

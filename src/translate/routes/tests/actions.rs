@@ -137,6 +137,35 @@ fn versions_stand_for_subsets() {
 }
 
 #[test]
+fn what_was_prepared_is_found_again() {
+    let route = json!([{"destination": {"host": "web", "subset": "v1"}}]);
+    let source = super::virtual_service(&json!([{"route": route}]));
+    let first = super::translated(&source.to_string(), &options());
+    let mut text = source.to_string();
+    for manifest in first.of_phase(Phase::Prepare) {
+        text = format!("{text}\n---\n{}", manifest.json());
+    }
+    let second = super::translated(&text, &options());
+    assert_eq!(routes(&second), routes(&first));
+    let made: Vec<Kind> = second
+        .of_phase(Phase::Prepare)
+        .iter()
+        .map(|manifest| manifest.object().kind)
+        .collect();
+    assert!(
+        !made.contains(&Kind::Service) && !made.contains(&Kind::DestinationRule),
+        "{made:?}"
+    );
+    let carried_out: Vec<String> = first
+        .by_the_end_of(Phase::Retire)
+        .iter()
+        .map(|manifest| manifest.json().to_string())
+        .collect();
+    let third = super::translated(&carried_out.join("\n---\n"), &options());
+    assert!(third.changes.is_empty(), "{:#?}", third.changes);
+}
+
+#[test]
 fn headers() {
     let source = json!({"route": [{"destination": {"host": "web"}, "headers": {"response": {"set": {"a": "1"}}}}],
         "headers": {"request": {"set": {"Host": "b.example", "x": "1"}, "add": {"y": "2"}, "remove": ["z"]},
