@@ -73,10 +73,12 @@ impl<'t> Decision<'t> {
         self.stopped.contains(object)
     }
 
-    /// Whether an object that was asked about is refused, or loses what nobody accepted.
+    /// Whether an object that was asked about is refused, or loses what nobody accepted, or a change on
+    /// its account may not be made for another's sake.
     pub fn refuses(&self) -> bool {
         let mut treatments = self.treatments();
         treatments.any(|treatment| self.stopped.contains(&treatment.object))
+            || self.changes().any(|(_, withheld)| withheld.is_some())
     }
 
     /// The changes on account of what was asked about, each with the object for whose sake it may not
@@ -368,6 +370,22 @@ mod tests {
             made(&translation, &only("cart"), Some(Phase::Enrol)),
             ["Service/cart"]
         );
+    }
+
+    #[test]
+    fn what_is_withheld_for_another_is_refused_too() {
+        let mut other = translation(None);
+        let refused = object(Kind::AuthorizationPolicy, "shop", "odd");
+        other
+            .treatments
+            .push(treatment(refused, &[], Some(Weight::Refused)));
+        let only = |name: &str| Options {
+            only: BTreeSet::from([object(Kind::AuthorizationPolicy, "shop", name)]),
+            ..Options::default()
+        };
+        let refuses = |options: &Options| Decision::new(&other, options, &mesh()).refuses();
+        assert!(refuses(&only("cart")), "its Service cannot be bound");
+        assert!(!refuses(&only("kept")), "nothing changes on its account");
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub(super) fn write(
         return Ok(false);
     }
     if decision.refuses() {
-        context.ui.note("nothing was written: an object is refused");
+        context.ui.note("nothing was written: something is refused");
         return Ok(true);
     }
     if !report.unread.is_empty() {
