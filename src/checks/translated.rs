@@ -1,23 +1,43 @@
 //! Checks whose findings are what a translation says: `convert` and `check` speak of the same thing
 //! with one voice.
 //!
-//! What is only written in another form is no finding: it is said by `convert`.
+//! What is only written in another form is no finding, but where nothing else is said of a topic and
+//! who reads it decides better: there it is `info`.
 
 use super::{Check, Meta, Remedy, Severity, Sink, View};
 use crate::kinds::{Kind, Name, ObjectRef};
-use crate::translate::{Remark, Topic, Weight};
+use crate::translate::{Remark, Topic, Treatment, Weight};
 
 /// A check that reports the remarks of a topic.
 #[derive(Debug)]
 pub struct Translated {
     meta: &'static Meta,
     topic: Topic,
+    /// How much it weighs that something is written in another form.
+    form: Option<Severity>,
 }
 
 impl Translated {
     /// Reports the remarks of this topic.
     pub const fn new(meta: &'static Meta, topic: Topic) -> Self {
-        Self { meta, topic }
+        let form = None;
+        Self { meta, topic, form }
+    }
+
+    /// Reports the remarks of this topic, those too that say what is written in another form.
+    pub const fn with_forms(meta: &'static Meta, topic: Topic) -> Self {
+        let form = Some(Severity::Info);
+        Self { meta, topic, form }
+    }
+
+    /// How much a remark weighs; `None` for what is no finding.
+    const fn severity(&self, weight: Weight) -> Option<Severity> {
+        match weight {
+            Weight::Form => self.form,
+            Weight::Kept => Some(Severity::Info),
+            Weight::Stated => Some(Severity::Warning),
+            Weight::Lossy | Weight::Refused => Some(Severity::Blocking),
+        }
     }
 }
 
@@ -37,14 +57,14 @@ impl Check for Translated {
                 .iter()
                 .filter(|remark| remark.topic == self.topic)
             {
-                let Some(severity) = severity(remark.weight) else {
+                let Some(severity) = self.severity(remark.weight) else {
                     continue;
                 };
                 out.find(
                     namespace,
                     severity,
                     (treatment.object.clone(), remark.field.clone()),
-                    remark.says.clone(),
+                    says(treatment, remark),
                     remedy(remark),
                 );
             }
@@ -61,14 +81,13 @@ fn home(object: &ObjectRef) -> &Name {
     }
 }
 
-/// How much a remark weighs; `None` for what changes nothing.
-const fn severity(weight: Weight) -> Option<Severity> {
-    match weight {
-        Weight::Form => None,
-        Weight::Kept => Some(Severity::Info),
-        Weight::Stated => Some(Severity::Warning),
-        Weight::Lossy | Weight::Refused => Some(Severity::Blocking),
+/// What is said; of a VirtualService that is kept also that it is.
+fn says(treatment: &Treatment, remark: &Remark) -> String {
+    if treatment.object.kind == Kind::VirtualService && remark.weight == Weight::Kept {
+        let says = &remark.says;
+        return format!("{says}; the VirtualService stays, and a waypoint does what it says");
     }
+    remark.says.clone()
 }
 
 fn remedy(remark: &Remark) -> Remedy {

@@ -53,7 +53,6 @@ pub const READS: KindSet = crate::waypoint::READS
         Kind::NetworkPolicy,
         Kind::PeerAuthentication,
         Kind::ServiceEntry,
-        Kind::IstioGateway,
     ]));
 
 /// The kinds, beside Istio's and the Gateway API's, that a translation may change: what reads a

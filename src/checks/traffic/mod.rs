@@ -22,10 +22,19 @@ use crate::mesh::workloads::{DataPlane, MANAGED_LABEL, Mode, Role};
 checks! {
     amb401_virtual_service_in_mesh,
     amb402_virtual_service_beside_route,
+    amb403_rule_order,
+    amb404_rule_order_undecided,
+    amb405_path_prefix,
+    amb406_fault_injection,
+    amb407_no_counterpart,
     amb409_subset_destination,
+    amb410_retries,
+    amb412_rewrites,
     amb416_destination_rule_tls,
     amb417_destination_rule_policy,
     amb418_gateway_past_waypoint,
+    amb450_cors,
+    amb455_gateway_api_channel,
 }
 
 /// A VirtualService and the Services of one namespace whose callers' sidecars apply it.
