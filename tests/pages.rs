@@ -6,11 +6,11 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use kubectl_ambient::checks::page::{self, Example, HEADINGS, Page, Shows};
-use kubectl_ambient::checks::{Check, Scope, all, judge};
+use kubectl_ambient::checks::{Check, Scope, all, by_id, judge};
 use kubectl_ambient::inventory::{Input, InventoryBuilder};
 use kubectl_ambient::kinds::{KindSet, Name};
 use kubectl_ambient::mesh::Mesh;
-use kubectl_ambient::translate;
+use kubectl_ambient::translate::{self, Topic};
 
 fn file(check: &dyn Check) -> PathBuf {
     let meta = check.meta();
@@ -172,6 +172,16 @@ fn the_registry_is_sorted_and_names_agree() {
         assert!(file(check).exists(), "{} has no file of its name", meta.id);
         assert!(file(check).with_extension("rs").exists());
     }
+}
+
+#[test]
+fn every_topic_of_a_translation_has_a_check_that_explains_it() {
+    let missing: Vec<&str> = Topic::ALL
+        .iter()
+        .map(|topic| topic.id())
+        .filter(|id| by_id(id).is_none())
+        .collect();
+    assert_eq!(missing, [""; 0], "topics without a check");
 }
 
 /// The index of the published pages.

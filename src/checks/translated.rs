@@ -15,19 +15,33 @@ pub struct Translated {
     topic: Topic,
     /// How much it weighs that something is written in another form.
     form: Option<Severity>,
+    /// Whether another check tells of it.
+    told: fn(&ObjectRef, &Remark) -> bool,
 }
 
 impl Translated {
     /// Reports the remarks of this topic.
     pub const fn new(meta: &'static Meta, topic: Topic) -> Self {
-        let form = None;
-        Self { meta, topic, form }
+        Self {
+            meta,
+            topic,
+            form: None,
+            told: |_, _| false,
+        }
     }
 
     /// Reports the remarks of this topic, those too that say what is written in another form.
     pub const fn with_forms(meta: &'static Meta, topic: Topic) -> Self {
-        let form = Some(Severity::Info);
-        Self { meta, topic, form }
+        let mut check = Self::new(meta, topic);
+        check.form = Some(Severity::Info);
+        check
+    }
+
+    /// Leaves out what another check tells of.
+    #[must_use]
+    pub const fn unless(mut self, told: fn(&ObjectRef, &Remark) -> bool) -> Self {
+        self.told = told;
+        self
     }
 
     /// How much a remark weighs; `None` for what is no finding.
@@ -56,6 +70,7 @@ impl Check for Translated {
                 .remarks
                 .iter()
                 .filter(|remark| remark.topic == self.topic)
+                .filter(|remark| !(self.told)(&treatment.object, remark))
             {
                 let Some(severity) = self.severity(remark.weight) else {
                     continue;

@@ -4,4 +4,6 @@ use super::declare::checks;
 
 checks! {
     amb701_kept_by_another_tool,
+    amb750_invalid_object,
+    amb751_not_in_input,
 }

@@ -16,6 +16,7 @@ checks! {
     amb207_waypoint_label_without_effect,
     amb208_waypoint_not_ready_or_single,
     amb223_pods_not_replaced,
+    amb251_waypoint_out_of_reach,
 }
 
 /// Whether a workload's pods have a sidecar, or may have one as far as is known: of a namespace

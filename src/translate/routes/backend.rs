@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::obstacle::{Findings, Gravity, Spot};
+use super::obstacle::{Findings, Gravity, Obstacle, Spot};
 use super::world::{World, full_name, service_of};
 use crate::kinds::complete::virtual_service::{Destination, HttpRoute};
 use crate::kinds::complete::{BackendReference, Filter, Fraction, MirrorFilter};
@@ -34,8 +34,27 @@ pub(super) struct Backends<'a> {
     pub(super) used: &'a std::cell::RefCell<BTreeSet<(ObjectRef, String)>>,
 }
 
+/// What is sent to a destination.
+#[derive(Debug, Clone, Copy)]
+enum Sent {
+    Requests,
+    /// Proxies drop them where the destination is not there.
+    Copies,
+}
+
+impl Sent {
+    /// That what is sent gets nowhere.
+    fn lost(self, spot: &Spot, why: &str) -> Obstacle {
+        let (gravity, topic, what) = match self {
+            Self::Requests => (Gravity::Wrong, Topic::Destinations, "such requests fail"),
+            Self::Copies => (Gravity::NoForm, Topic::Mirrors, "such copies are dropped"),
+        };
+        spot.obstacle(gravity, topic, format!("{why}: {what}"))
+    }
+}
+
 impl Backends<'_> {
-    /// The backend of a destination, written in `namespace`.
+    /// The backend of a destination of requests, written in `namespace`.
     pub(super) fn of(
         &self,
         to: &Destination,
@@ -43,12 +62,23 @@ impl Backends<'_> {
         spot: &Spot,
         findings: &mut Findings,
     ) -> Option<BackendReference> {
+        self.backend(to, namespace, Sent::Requests, spot, findings)
+    }
+
+    fn backend(
+        &self,
+        to: &Destination,
+        namespace: &str,
+        sent: Sent,
+        spot: &Spot,
+        findings: &mut Findings,
+    ) -> Option<BackendReference> {
         if let Some(service) = service_of(self.mesh, &to.host, namespace) {
-            return self.service(&service.object, to, spot, findings);
+            return self.service(&service.object, to, sent, spot, findings);
         }
         let spot_host = spot.then("host");
         let Some(ports) = self.world.ports(&to.host).filter(|_| to.host.contains('.')) else {
-            findings.meet(unresolved(&to.host, &spot_host));
+            findings.meet(unresolved(&to.host, sent, &spot_host));
             return None;
         };
         if !to.subset.is_empty() {
@@ -62,7 +92,7 @@ impl Backends<'_> {
             ));
             return None;
         }
-        let port = self.port_of(to, ports, spot, findings)?;
+        let port = self.port_of(to, ports, sent, spot, findings)?;
         Some(BackendReference {
             group: Some(ISTIO.to_owned()),
             kind: Some(HOSTNAME.to_owned()),
@@ -76,6 +106,7 @@ impl Backends<'_> {
         &self,
         service: &ObjectRef,
         to: &Destination,
+        sent: Sent,
         spot: &Spot,
         findings: &mut Findings,
     ) -> Option<BackendReference> {
@@ -83,6 +114,7 @@ impl Backends<'_> {
         let port = self.port_of(
             to,
             self.world.ports(&host).unwrap_or_default(),
+            sent,
             spot,
             findings,
         );
@@ -133,6 +165,7 @@ impl Backends<'_> {
         &self,
         to: &Destination,
         ports: &[u16],
+        sent: Sent,
         spot: &Spot,
         findings: &mut Findings,
     ) -> Option<u16> {
@@ -144,15 +177,9 @@ impl Backends<'_> {
         let port = port.filter(|port| ports.contains(port));
         if port.is_none() {
             let number = to.port.as_ref().map_or(u32::from(self.port), |p| p.number);
-            findings.meet(
-                spot.then("port")
-                    .obstacle(
-                        Gravity::Wrong,
-                        Topic::Destinations,
-                        format!("{} has no port {number}: such requests fail", to.host),
-                    )
-                    .remedy("name a port that the destination has"),
-            );
+            let why = format!("{} has no port {number}", to.host);
+            let lost = sent.lost(&spot.then("port"), &why);
+            findings.meet(lost.remedy("name a port that the destination has"));
         }
         port
     }
@@ -198,7 +225,8 @@ impl Backends<'_> {
                     ),
                 ));
             }
-            let Some(backend_ref) = self.of(to, namespace, &spot, findings) else {
+            let Some(backend_ref) = self.backend(to, namespace, Sent::Copies, &spot, findings)
+            else {
                 continue;
             };
             filters.push(Filter::RequestMirror(MirrorFilter {
@@ -210,19 +238,18 @@ impl Backends<'_> {
     }
 }
 
-fn unresolved(host: &str, spot: &Spot) -> super::obstacle::Obstacle {
-    let says = if host.contains('.') {
-        format!("{host} is no Service and no host of a ServiceEntry: such requests fail")
+fn unresolved(host: &str, sent: Sent, spot: &Spot) -> Obstacle {
+    let why = if host.contains('.') {
+        format!("{host} is no Service and no host of a ServiceEntry")
     } else {
-        format!("there is no Service {host} in the namespace of the rule: such requests fail")
+        format!("there is no Service {host} in the namespace of the rule")
     };
     let remedy = if host.contains('.') && !host.contains(".svc.") {
         "write the name in full (name.namespace.svc.cluster.local): only a name without a dot is completed"
     } else {
         "name a Service that exists, or give its manifest too"
     };
-    spot.obstacle(Gravity::Wrong, Topic::Destinations, says)
-        .remedy(remedy)
+    sent.lost(spot, &why).remedy(remedy)
 }
 
 /// A share in percent as an HTTPRoute writes it; nothing where nothing is copied. Envoy counts

@@ -475,7 +475,10 @@ pub(super) fn remarks(findings: &Findings, weight: impl Fn(Gravity) -> Weight) -
     let note = |obstacle: &super::obstacle::Obstacle| {
         let mut remark = obstacle.remark(weight(obstacle.gravity));
         if obstacle.gravity == Gravity::Differs && remark.weight != Weight::Lossy {
-            let accept = format!("--accept {} takes the HTTPRoute all the same", remark.topic);
+            let accept = format!(
+                "--accept {}=REASON takes the HTTPRoute all the same",
+                remark.topic
+            );
             remark.remedy = Some(match remark.remedy {
                 Some(remedy) => format!("{remedy}; {accept}"),
                 None => accept,
