@@ -34,8 +34,12 @@ pub(super) fn remark(
             _ => continue,
         };
         if !served {
+            let lacks = match target.kind.as_str() {
+                "Service" => "has no waypoint",
+                _ => "is not there",
+            };
             let says = format!(
-                "is attached to {}/{}, which has no waypoint: nobody enforces it there",
+                "is attached to {}/{}, which {lacks}: nobody enforces it there",
                 target.kind, target.name
             );
             let at = field!["spec", "targetRefs", position];

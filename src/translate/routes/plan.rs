@@ -410,8 +410,12 @@ impl<'a> Planner<'a> {
     fn carry_out(&mut self, decision: Decision<'a>) {
         let keep_asked = self.ground.options.routes == RouteForm::Keep;
         let host = full_name(&decision.service.object);
-        for other in &decision.shadowed {
-            self.shadowed(other, &decision.source, decision.service);
+        // Of several whose age is not known none is taken for the older one.
+        let mut met = decision.findings.obstacles.iter();
+        if !met.any(|o| (o.gravity, o.topic) == (Gravity::Nowhere, Topic::SeveralForHost)) {
+            for other in &decision.shadowed {
+                self.shadowed(other, &decision.source, decision.service);
+            }
         }
         if decision.is_drawn() {
             for note in &decision.findings.notes {
