@@ -323,16 +323,15 @@ impl Made<'_, '_> {
                 _ => Weight::Refused,
             };
             let whom = if known.is_empty() {
-                "the input has none".to_owned()
+                "; the input shows none".to_owned()
             } else {
-                callers::list(&known)
+                format!(": {}", callers::list(&known))
             };
             let by = made.short();
-            let what = format!("callers of {workloads} that go past the waypoint are refused");
-            (
-                weight,
-                format!("{what} by {by}, where requests would have to be read: {whom}"),
-            )
+            let says = format!(
+                "callers of {workloads} that go past the waypoint are refused, by {by}{whom}"
+            );
+            (weight, says)
         };
         for policy in policies {
             let remark = Remark::new(Topic::Guard, weight, field!["spec"], says.clone());
