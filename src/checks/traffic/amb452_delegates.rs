@@ -1,5 +1,4 @@
-//! AMB452: delegates that are not there, or that are none (`pilot/pkg/model/virtualservice.go`,
-//! `mergeVirtualServicesIfNeeded`).
+//! AMB452: delegates that are not there, or that are none (`pilot/pkg/model/virtualservice.go`).
 
 use crate::checks::{Area, Id, Meta, Severity, Translated};
 use crate::translate::{self, Topic};

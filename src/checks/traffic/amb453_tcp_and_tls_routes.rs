@@ -1,5 +1,5 @@
-//! AMB453: `tcp` and `tls` routes beside `http`: HTTPRoutes would be half of the VirtualService
-//! (`pilot/pkg/networking/core/listener_waypoint.go`).
+//! AMB453: matches on connections by callers and addresses, which neither a waypoint nor a route of the
+//! Gateway API knows (`pilot/pkg/networking/core/listener_waypoint.go`).
 
 use crate::checks::{Area, Id, Meta, Severity, Translated};
 use crate::translate::{self, Topic};
