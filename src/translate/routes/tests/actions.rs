@@ -376,7 +376,7 @@ fn mirrors() {
         ),
         (
             json!({"mirror": {"host": "nothing"}}),
-            json!(["AMB411 Refused spec.http[0].mirror.host"]),
+            json!(["AMB457 Kept spec.http[0].mirror.host"]),
         ),
     ] {
         let mut rule_source = source.clone();
