@@ -121,6 +121,16 @@ impl Workload {
     }
 }
 
+/// What a selector asks of a template: pods get [`TLS_MODE_LABEL`] when they get their sidecar.
+pub fn asked_of_template(wanted: &Labels) -> Labels {
+    if wanted.get(TLS_MODE_LABEL).is_none() {
+        return wanted.clone();
+    }
+    let others = wanted.pairs().iter();
+    let others = others.filter(|(key, _)| **key != *TLS_MODE_LABEL);
+    Labels::from_pairs(others.cloned().collect())
+}
+
 /// How a pod takes part in the mesh, by what was written on it.
 pub fn data_plane(pod: &Pod) -> DataPlane {
     let annotations = &pod.metadata.annotations;

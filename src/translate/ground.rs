@@ -1,8 +1,10 @@
 //! What every part of a translation stands on.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 use super::options::{GatewayApi, Options};
+use super::policies::ways::Ways;
 use super::routes::Plan;
 use super::versions::{Candidates, Versions};
 use super::waypoints::Waypoints;
@@ -28,6 +30,7 @@ pub(crate) struct Ground<'m> {
     pub(crate) gateway_api: GatewayApi,
     /// The release of Istio that the result is for; `None` when nothing tells.
     pub(crate) istio: Option<Version>,
+    ways: OnceCell<Ways>,
 }
 
 impl<'m> Ground<'m> {
@@ -48,12 +51,18 @@ impl<'m> Ground<'m> {
             istio: options
                 .istio
                 .or_else(|| mesh.installation().oldest_version()),
+            ways: OnceCell::new(),
         };
         ground.waypoints = Waypoints::of(mesh, namespaces);
         let candidates = Candidates::of(&ground);
         ground.routes = Plan::of(&ground, &candidates);
         ground.versions = Versions::of(candidates, &ground.routes.used);
         ground
+    }
+
+    /// Where routes lead the callers of Services that have a waypoint.
+    pub(super) fn ways(&self) -> &Ways {
+        self.ways.get_or_init(|| Ways::of(self))
     }
 
     /// Whether a namespace is one of those that are translated.

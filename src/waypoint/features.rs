@@ -12,7 +12,7 @@ use crate::kinds::traffic::{DestinationRule, VirtualService};
 use crate::kinds::{FieldPath, Labels, Name, ObjectRef, Resource};
 use crate::mesh::services::Service;
 use crate::mesh::waypoints::Binding;
-use crate::mesh::workloads::Role;
+use crate::mesh::workloads::{Role, asked_of_template};
 use crate::mesh::{Mesh, waypoints};
 use crate::semantics::authorization::{is_dry_run, needs_http, policy_beyond_ztunnel};
 
@@ -144,12 +144,12 @@ impl<'a> Attached<'a> {
                 .push(evidence(field));
         };
         if self.targets.is_empty() {
-            let everything = Labels::default();
+            let wanted = self.labels.map(asked_of_template).unwrap_or_default();
             let field = match self.labels {
                 Some(_) => field!["spec", "selector"],
                 None => field!["spec"],
             };
-            for workload in mesh.selected(namespace, self.labels.unwrap_or(&everything)) {
+            for workload in mesh.selected(namespace, &wanted) {
                 if workload.role == Role::Application {
                     for service in mesh.services_of(workload) {
                         add(service, field.clone());

@@ -17,6 +17,7 @@ use crate::kinds::{FieldPath, Labels, Name, ObjectRef, Resource};
 use crate::mesh::workloads::{TLS_MODE_LABEL, Workload};
 use crate::semantics::authorization::{is_dry_run, rule_path};
 use crate::semantics::identity::Identity;
+use crate::translate::change::SOURCE;
 use crate::translate::{Draft, Phase, Remark, Topic, Weight};
 
 /// A policy and whom it judges.
@@ -67,6 +68,22 @@ fn one(
     }
     let selector = policy.spec.selector.as_ref();
     let labels = selector.map(|s| s.match_labels.clone()).unwrap_or_default();
+    if labels.has(TLS_MODE_LABEL, "istio") && has_copies(scene, &object) {
+        // An earlier run came so far: what is left is to take it away.
+        let members = scene.selected(namespace, &labels);
+        if !members.iter().any(|member| scene.members[*member].deferred) {
+            draft.remove(Phase::Retire, &object, &[&object]);
+        }
+        let says = "is translated already, and judges pods with sidecars only";
+        let remark = Remark::new(
+            Topic::Waypoint,
+            Weight::Form,
+            field!["spec", "selector"],
+            says,
+        );
+        draft.remark(&object, remark);
+        return;
+    }
     let policy = Policy {
         shape: Shape::of(&policy.spec),
         typed: policy,
@@ -76,6 +93,18 @@ fn one(
         labels,
     };
     policy.translate(scene, draft);
+}
+
+/// Whether something was made of a policy by this program.
+fn has_copies(scene: &Scene<'_>, object: &ObjectRef) -> bool {
+    let wanted = crate::translate::change::written(object);
+    let policies = scene
+        .ground
+        .mesh
+        .within::<AuthorizationPolicy>(&object.namespace);
+    policies
+        .iter()
+        .any(|policy| policy.metadata.annotations.get(SOURCE) == Some(wanted.as_str()))
 }
 
 impl Policy<'_> {
@@ -217,6 +246,7 @@ impl Policy<'_> {
             spec: &self.spec,
             wide: self.labels.is_empty(),
             dry_run: is_dry_run(&self.typed.metadata),
+            stays: !self.shape.needs_http(),
         };
         let judged = in_front(scene, &self.members);
         match copies::of_authorization(scene, &original, &judged) {

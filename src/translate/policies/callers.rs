@@ -9,6 +9,7 @@ use super::scene::{Past, Scene};
 use crate::kinds::authorization::Action;
 use crate::kinds::{Name, Resource};
 use crate::mesh::services::Service;
+use crate::mesh::waypoints::INGRESS_USE_WAYPOINT;
 use crate::mesh::workloads::Workload;
 use crate::semantics::authorization::is_dry_run;
 use crate::semantics::identity::{Identity, matches_caller, names_callers};
@@ -53,11 +54,15 @@ fn gateways(scene: &Scene<'_>, service: &Service, known: &mut BTreeSet<String>) 
     if bound.is_some_and(|bound| bound.ingress != Ingress::Past) {
         return;
     }
+    let unless = format!(
+        "unless {} is labelled {INGRESS_USE_WAYPOINT}=true",
+        service.object.short()
+    );
     for route in mesh.gateway_routes(service) {
-        known.insert(format!("gateways by {}", route.reference()));
+        known.insert(format!("gateways by {} ({unless})", route.reference()));
     }
     for route in mesh.routed_backends(service) {
-        known.insert(format!("gateways by {route}"));
+        known.insert(format!("gateways by {route} ({unless})"));
     }
 }
 

@@ -6,11 +6,13 @@ use serde_json::{Map, Value, json};
 
 use super::ports::ServicePorts;
 use super::rewrites;
+use super::rules::{self, Naming};
 use super::scene::Scene;
 use super::targets::{Judged, serves_only, to_services, to_waypoint, with_versions};
 use crate::kinds::path::field;
 use crate::kinds::{Kind, Name, ObjectRef};
 use crate::mesh::services::Service;
+use crate::semantics::identity::Identity;
 use crate::translate::change::{Manifest, SOURCE, new_object};
 use crate::translate::{Draft, Phase, Remark, Topic, Weight};
 
@@ -26,6 +28,8 @@ pub(super) struct Original<'o> {
     pub(super) wide: bool,
     /// Whether it is only tried.
     pub(super) dry_run: bool,
+    /// Whether ztunnel goes on judging by it, so that it may have been written for that already.
+    pub(super) stays: bool,
 }
 
 /// Copies of an AuthorizationPolicy.
@@ -85,13 +89,24 @@ fn for_callers(
     service: &Service,
     remarks: &mut Vec<Remark>,
 ) -> Result<Vec<Value>, Remark> {
-    let rules = original.spec["rules"].as_array();
-    let ports = ServicePorts::of(scene.ground.mesh, &scene.ways, service);
+    let written = original.spec["rules"].as_array();
+    let ports = ServicePorts::of(scene.ground.mesh, scene.ways, service);
     let tables = scene.ways.tables(&service.object);
     let name = service.object.short();
     let mut all = Vec::new();
-    for (position, rule) in rules.into_iter().flatten().enumerate() {
-        let mapped = ports.rule(rule).map_err(|why| {
+    for (position, rule) in written.into_iter().flatten().enumerate() {
+        let mut rule = rule.clone();
+        if original.stays {
+            let waypoint = scene.ground.waypoints.serving(&service.object);
+            let waypoint: Vec<Identity> = waypoint
+                .map(|bound| scene.identity(&bound.waypoint))
+                .into_iter()
+                .collect();
+            Naming::without_exemption(&mut rule, &waypoint);
+            rules::with_real_names(&mut rule, scene.settings);
+            rules::with_read_namespaces(&mut rule);
+        }
+        let mapped = ports.rule(&rule).map_err(|why| {
             let says = format!("its ports are those of pods, and {}", why.why(service));
             let at = field!["spec", "rules", position, "to"];
             Remark::new(Topic::PolicyPorts, Weight::Refused, at, says)

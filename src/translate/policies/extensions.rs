@@ -97,6 +97,7 @@ fn one<T: Listed>(
         spec: &whole["spec"],
         wide: labels.is_empty(),
         dry_run: false,
+        stays: false,
     };
     let specs = copies::as_it_is(scene, &original, &judged);
     for copy in copies::create(scene, draft, &original, specs) {

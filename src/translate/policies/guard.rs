@@ -20,6 +20,7 @@ use crate::kinds::{Kind, ObjectRef, Resource};
 use crate::mesh::injection::INJECT_LABEL;
 use crate::semantics::authorization::is_dry_run;
 use crate::semantics::identity::Identity;
+use crate::translate::change::SOURCE;
 use crate::translate::options::Guard;
 use crate::translate::{Draft, Phase, Remark, Topic, Weight};
 
@@ -39,7 +40,7 @@ impl<'g> Judged<'g> {
     fn of(policies: Vec<&'g AuthorizationPolicy>) -> Self {
         let mut all = Self::default();
         for policy in policies {
-            if is_dry_run(&policy.metadata) {
+            if is_dry_run(&policy.metadata) || policy.metadata.annotations.get(SOURCE).is_some() {
                 continue;
             }
             let shape = Shape::of(&policy.spec);
@@ -232,7 +233,7 @@ impl Made<'_, '_> {
             draft.becomes(policy, &made);
         }
         self.remark(draft, &made, group);
-        if self.piece != Piece::Admit && draft.creates(&made) {
+        if self.piece != Piece::Admit {
             let patch = json!({"spec": {"selector": {"matchLabels": {INJECT_LABEL: Value::Null}}}});
             draft.patch(Phase::Retire, &made, patch, &because);
         }

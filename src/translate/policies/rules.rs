@@ -190,6 +190,39 @@ impl Naming {
         }
     }
 
+    /// Undoes [`Naming::exempt`]: a waypoint does not call itself.
+    pub(super) fn without_exemption(rule: &mut Value, waypoints: &[Identity]) {
+        let Some(fields) = rule.as_object_mut() else {
+            return;
+        };
+        let Some(sources) = fields.get_mut("from").and_then(Value::as_array_mut) else {
+            return;
+        };
+        let had = sources.len();
+        for entry in &mut *sources {
+            let Some(source) = entry.get_mut("source").and_then(Value::as_object_mut) else {
+                continue;
+            };
+            for by_account in [true, false] {
+                let (field, names) = Self::named(waypoints, by_account);
+                let field = negative(field);
+                let Some(list) = source.get_mut(field).and_then(Value::as_array_mut) else {
+                    continue;
+                };
+                list.retain(|value| !names.iter().any(|name| value.as_str() == Some(name)));
+                if list.is_empty() {
+                    source.remove(field);
+                }
+            }
+        }
+        let says_nothing = |entry: &Value| entry["source"].as_object().is_some_and(Map::is_empty);
+        sources.retain(|entry| !says_nothing(entry));
+        if sources.len() < had {
+            // Whoever calls is meant.
+            fields.remove("from");
+        }
+    }
+
     /// Takes waypoints out of what a rule matches; says whether that changed it.
     pub(super) fn exempt(&self, rule: &mut Value, waypoints: &[Identity]) -> bool {
         let hit: Vec<Identity> = waypoints
@@ -256,9 +289,21 @@ fn may_match(source: &Map<String, Value>, identity: &Identity) -> bool {
     let any = |field: &str, text: &str| {
         strings(source.get(field)).map(|values| values.iter().any(|value| matches(value, text)))
     };
+    let reads_all = |field: &str| {
+        let values = strings(source.get(field)).unwrap_or_default();
+        values.iter().any(|value| is_every_namespace(value))
+    };
+    if reads_all("notNamespaces") {
+        return false;
+    }
+    let namespace = if reads_all("namespaces") {
+        ("", "notNamespaces", &*identity.namespace)
+    } else {
+        ("namespaces", "notNamespaces", &*identity.namespace)
+    };
     for (yes, no, text) in [
         ("principals", "notPrincipals", principal.as_str()),
-        ("namespaces", "notNamespaces", &identity.namespace),
+        namespace,
         ("serviceAccounts", "notServiceAccounts", &account),
     ] {
         if any(yes, text) == Some(false) || any(no, text) == Some(true) {
@@ -275,10 +320,15 @@ fn may_be_of(when: &Value, identity: &Identity) -> bool {
         Some("source.namespace") => identity.namespace.to_string(),
         _ => return true,
     };
-    let any = |field: &str| {
-        strings(when.get(field)).map(|values| values.iter().any(|value| matches(value, &text)))
-    };
+    let all = |value: &str| when["key"] == "source.namespace" && is_every_namespace(value);
+    let holds = |value: &String| all(value) || matches(value, &text);
+    let any = |field: &str| strings(when.get(field)).map(|values| values.iter().any(holds));
     any("values") != Some(false) && any("notValues") != Some(true)
+}
+
+/// Whether a sidecar takes a namespace in a rule to be every one ([`with_read_namespaces`]).
+fn is_every_namespace(value: &str) -> bool {
+    matches!(value, "*a" | "*sa")
 }
 
 /// Exact, `prefix*`, `*suffix`, or `*`.

@@ -8,7 +8,7 @@ use crate::kinds::{Labels, Name, ObjectRef};
 use crate::mesh::injection::Injection;
 use crate::mesh::services::Service;
 use crate::mesh::waypoints::{Binding, USE_WAYPOINT};
-use crate::mesh::workloads::{DataPlane, Mode, Role, TLS_MODE_LABEL, Workload};
+use crate::mesh::workloads::{DataPlane, Mode, Role, TLS_MODE_LABEL, Workload, asked_of_template};
 use crate::semantics::identity::Identity;
 use crate::semantics::verdict::{Pod, Point, Policies, Settings};
 use crate::translate::Ground;
@@ -78,7 +78,7 @@ pub(in crate::translate) struct Scene<'g> {
     /// The workloads with sidecars in the namespaces that are translated, sorted.
     pub(in crate::translate) members: Vec<Member<'g>>,
     /// Where routes lead callers.
-    pub(in crate::translate) ways: Ways,
+    pub(in crate::translate) ways: &'g Ways,
     by_object: HashMap<&'g ObjectRef, usize>,
     staying: Vec<&'g Workload>,
 }
@@ -97,9 +97,9 @@ impl<'g> Scene<'g> {
         let by_object = members.iter().enumerate();
         let by_object =
             by_object.map(|(i, member): (usize, &Member<'g>)| (&member.workload.object, i));
-        let ways = Ways::of(ground);
+        let ways = ground.ways();
         let by_object: HashMap<&ObjectRef, usize> = by_object.collect();
-        lead(ground, &ways, &by_object, &mut members);
+        lead(ground, ways, &by_object, &mut members);
         let staying = mesh.workloads().iter().filter(|workload| {
             let namespace = &workload.object.namespace;
             let name = (namespace.clone(), workload.object.name.clone());
@@ -203,14 +203,7 @@ pub(in crate::translate) fn identity(
 
 /// Labels without the one that only pods with sidecars carry, and what is wanted of that.
 pub(super) fn without_tls_mode(labels: &Labels) -> (Option<&str>, Labels) {
-    let Some(value) = labels.get(TLS_MODE_LABEL) else {
-        return (None, labels.clone());
-    };
-    let others = labels
-        .pairs()
-        .iter()
-        .filter(|(key, _)| **key != *TLS_MODE_LABEL);
-    (Some(value), Labels::from_pairs(others.cloned().collect()))
+    (labels.get(TLS_MODE_LABEL), asked_of_template(labels))
 }
 
 /// Whether a workload's pods have sidecars, or would get them as far as the input tells.
@@ -285,7 +278,11 @@ fn lead<'g>(
             .iter()
             .filter_map(|workload| by_object.get(&workload.object).copied())
             .collect();
-        for (position, member) in members.iter_mut().enumerate() {
+        let behind = mesh.backing(service);
+        let behind = behind.filter_map(|workload| by_object.get(&workload.object).copied());
+        let concerned: BTreeSet<usize> = behind.chain(reached.iter().copied()).collect();
+        for position in concerned {
+            let member = &mut members[position];
             let known = member
                 .judged_for
                 .iter()

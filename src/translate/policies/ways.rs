@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::kinds::ObjectRef;
+use crate::kinds::authorization::{AuthorizationPolicy, RequestAuthentication};
 use crate::kinds::service::ServicePort;
 use crate::mesh::Mesh;
 use crate::mesh::services::Service;
@@ -23,14 +24,14 @@ pub(in crate::translate) struct Ways {
 
 impl Ways {
     /// The tables of the Services that will have a waypoint and that some route is for.
-    pub(super) fn of(ground: &Ground<'_>) -> Self {
+    pub(in crate::translate) fn of(ground: &Ground<'_>) -> Self {
         let mesh = ground.mesh;
         let bound = ground.waypoints.bound().map(|(service, _)| service);
         let routed: Vec<&Service> = bound
             .filter_map(|service| named(mesh, service))
             .filter(|service| is_routed(mesh, service))
             .collect();
-        if routed.is_empty() {
+        if routed.is_empty() || !has_policies(mesh) {
             return Self::default();
         }
         let side = Side::of(mesh, &|_| false, None);
@@ -175,6 +176,11 @@ fn destinations(table: &Table) -> impl Iterator<Item = &Destination> {
 
 fn protocol(port: &ServicePort) -> Protocol {
     Protocol::declared(port.port, &port.name, &port.app_protocol)
+}
+
+/// Whether anything judges callers, so that it matters where they are led.
+fn has_policies(mesh: &Mesh) -> bool {
+    !mesh.all::<AuthorizationPolicy>().is_empty() || !mesh.all::<RequestAuthentication>().is_empty()
 }
 
 fn is_routed(mesh: &Mesh, service: &Service) -> bool {

@@ -74,6 +74,7 @@ fn one(
         spec: &spec,
         wide: labels.is_empty(),
         dry_run: false,
+        stays: false,
     };
     match copies::of_authorization(scene, &original, &judged) {
         Ok(copies) => {

@@ -22,7 +22,7 @@ use crate::semantics::verdict::{
     Scope, Settings, Situation, Target, Through, Verdict, compare,
 };
 use crate::translate::policies::scene::{Member, Scene};
-use crate::translate::{Ground, Translation};
+use crate::translate::{Ground, Phase, Translation};
 
 /// How a call comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,12 +38,43 @@ pub(super) fn prove(
     written: &Mesh,
     translation: &mut Translation,
 ) -> Vec<CallProof> {
-    let settings = Settings::of(&ground.mesh.installation().config);
-    let scene = Scene::new(ground, &settings);
-    let mut proofs = Vec::new();
-    let mut faults = Faults::default();
-    if !scene.members.is_empty() {
-        let result = Result::of(written, translation);
+    let (proofs, faults) = State::END.compared(ground, written, translation);
+    faults.tell(translation);
+    proofs
+}
+
+/// How far a namespace has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::translate) struct State {
+    /// All changes up to the end of this phase are made.
+    pub(in crate::translate) phase: Phase,
+    /// How the pods that are called take part in the mesh.
+    pub(in crate::translate) plane: DataPlane,
+}
+
+impl State {
+    /// When all is done.
+    const END: State = State {
+        phase: Phase::Retire,
+        plane: DataPlane::Ambient,
+    };
+
+    /// Compares calls to sidecars by the policies as they were with calls in this state. `written`
+    /// holds the objects that changed by then, read back.
+    pub(in crate::translate) fn compared(
+        self,
+        ground: &Ground<'_>,
+        written: &Mesh,
+        translation: &Translation,
+    ) -> (Vec<CallProof>, Faults) {
+        let settings = Settings::of(&ground.mesh.installation().config);
+        let scene = Scene::new(ground, &settings);
+        let mut proofs = Vec::new();
+        let mut faults = Faults::default();
+        if scene.members.is_empty() {
+            return (proofs, faults);
+        }
+        let result = Result::of(written, translation, self.phase);
         let after = Policies::new(
             &settings,
             result.list::<AuthorizationPolicy>(ground),
@@ -54,13 +85,13 @@ pub(super) fn prove(
             waypoints: waypoints(&scene),
             scene: &scene,
             after: &after,
+            state: self,
         };
         for member in &scene.members {
             prover.member(member, &mut proofs, &mut faults);
         }
+        (proofs, faults)
     }
-    faults.tell(translation);
-    proofs
 }
 
 /// The policies of the result, read back.
@@ -70,8 +101,9 @@ struct Result<'r> {
 }
 
 impl<'r> Result<'r> {
-    fn of(written: &'r Mesh, translation: &'r Translation) -> Self {
+    fn of(written: &'r Mesh, translation: &'r Translation, phase: Phase) -> Self {
         let touched = translation.changes.iter();
+        let touched = touched.filter(|change| change.phase <= phase);
         Self {
             written,
             touched: touched.map(|change| change.edit.object()).collect(),
@@ -105,25 +137,26 @@ fn waypoints(scene: &Scene<'_>) -> Vec<Identity> {
 pub(super) struct Prover<'p, 'g> {
     scene: &'p Scene<'g>,
     after: &'p Policies<'p>,
+    state: State,
     waypoints: Vec<Identity>,
 }
 
 impl Prover<'_, '_> {
     /// Compares calls to a workload, by each Service in front of it and past all of them.
     fn member(&self, member: &Member<'_>, proofs: &mut Vec<CallProof>, faults: &mut Faults) {
-        let labels = labels_after(member);
-        let from = callee(member.pod(), DataPlane::Sidecar, &self.scene.policies);
-        let before = Situation::of(from, DataPlane::Sidecar, None);
-        let mode = if member.deferred {
+        let plane = if member.deferred {
             DataPlane::Sidecar
         } else {
-            DataPlane::Ambient
+            self.state.plane
         };
+        let labels = labels_after(member, plane);
+        let from = callee(member.pod(), DataPlane::Sidecar, &self.scene.policies);
+        let before = Situation::of(from, DataPlane::Sidecar, None);
         let pod = Pod {
             labels: &labels,
             ..member.pod()
         };
-        let there = callee(pod, mode, self.after);
+        let there = callee(pod, plane, self.after);
         let past = Situation::of(there, DataPlane::Sidecar, None);
         if concerns(&before).is_empty() && concerns(&past).is_empty() {
             return;
@@ -138,7 +171,8 @@ impl Prover<'_, '_> {
         };
         let mut all_ports = BTreeSet::new();
         let fronts = member.judged_for.iter();
-        let fronts = fronts.map(|front| (front.service, Some(front.waypoint)));
+        let bound = self.state.phase >= Phase::Enrol;
+        let fronts = fronts.map(|front| (front.service, Some(front.waypoint).filter(|_| bound)));
         let past_all = member.past.iter().map(|(service, _)| (*service, None));
         for (service, waypoint) in fronts.chain(past_all) {
             let ports = ports_of(self.scene, service, member);
@@ -367,9 +401,9 @@ fn callee<'m>(pod: Pod<'m>, mode: DataPlane, policies: &'m Policies<'m>) -> Call
     }
 }
 
-/// The labels of a workload's pods in the end.
-fn labels_after(member: &Member<'_>) -> Labels {
-    if member.deferred {
+/// The labels of a workload's pods.
+fn labels_after(member: &Member<'_>, plane: DataPlane) -> Labels {
+    if plane == DataPlane::Sidecar {
         return member.labels.clone();
     }
     let mut pairs = member.workload.labels.pairs().to_vec();
@@ -381,7 +415,7 @@ fn labels_after(member: &Member<'_>) -> Labels {
 fn ports_of(scene: &Scene<'_>, service: &Service, member: &Member<'_>) -> Vec<Port> {
     let mut ports = Vec::new();
     for port in &scene.ground.mesh.spec(service).ports {
-        let (mesh, ways) = (scene.ground.mesh, &scene.ways);
+        let (mesh, ways) = (scene.ground.mesh, scene.ways);
         let pods = ways.ports_of(mesh, service, port, member.workload);
         ports.extend(pods.into_iter().map(|pod| Port {
             service: Some(port.port),

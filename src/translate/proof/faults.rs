@@ -10,7 +10,7 @@ use crate::translate::{Remark, Topic, Translation, Weight};
 
 /// What the comparisons found fault with, by policy.
 #[derive(Default)]
-pub(super) struct Faults {
+pub(in crate::translate) struct Faults {
     opened: BTreeMap<(ObjectRef, Arrival), Fault>,
     refused: BTreeMap<(ObjectRef, Arrival), Fault>,
 }

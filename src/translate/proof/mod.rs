@@ -1,7 +1,7 @@
 //! The comparison of both sides: the source objects in sidecars, the result as it is written, read
 //! back, at waypoints and ztunnels.
 
-mod calls;
+pub(super) mod calls;
 mod faults;
 mod rewritten;
 mod routes;

@@ -4,6 +4,7 @@ mod kinds;
 mod mutations;
 mod random;
 mod scenarios;
+mod states;
 
 use std::collections::BTreeSet;
 

@@ -4,7 +4,9 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
+use crate::mesh::workloads::DataPlane;
 use crate::semantics::verdict::tests::random::policies;
+use crate::translate::proof::calls::State;
 
 const SELECTORS: &[&str] = &[
     "",
@@ -48,7 +50,7 @@ fn heavy(translation: &Translation, weight: Weight) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_not_refused_opens_nothing(
@@ -66,6 +68,12 @@ proptest! {
         let options = Options { guard, ..Options::default() };
         let sound = outline(&mesh, &shop(), &options);
         let refused = heavy(&sound, Weight::Refused);
+        if refused.is_empty() {
+            for (phase, plane) in [(Phase::Enrol, DataPlane::Sidecar), (Phase::Switch, DataPlane::Ambient)] {
+                let opened = super::states::opened(&mesh, &options, &sound, State { phase, plane });
+                prop_assert_eq!(opened, Vec::<String>::new());
+            }
+        }
         let judged = compared(&mesh, &shop(), &options, sound);
         for proof in &judged.proofs.calls {
             let found = &proof.comparison;

@@ -486,3 +486,44 @@ fn who_comes_by_the_route_of_another_service_is_judged_there() {
         assert_eq!(differences(&found), Vec::<String>::new());
     }
 }
+
+#[test]
+fn the_services_of_subsets_are_judged_before_anyone_is_led_to_them() {
+    let subsets = "
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: pay, namespace: shop}
+spec:
+  host: pay
+  subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}}]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: pay, namespace: shop}
+spec:
+  hosts: [pay]
+  http:
+  - match: [{headers: {x-test: {exact: a}}}]
+    route: [{destination: {host: pay, subset: v2}}]
+  - route: [{destination: {host: pay, subset: v1}}]
+";
+    let found = convert(&[subsets, &policy(DELETE)]);
+    assert_proven(&found);
+    let copy = spec(&found, Phase::Prepare, "pay-wp");
+    let targets = copy["targetRefs"].as_array().unwrap().iter();
+    let targets: Vec<&str> = targets
+        .filter_map(|target| target["name"].as_str())
+        .collect();
+    assert_eq!(targets, ["pay", "pay-v1", "pay-v2"]);
+    let services = found
+        .proofs
+        .calls
+        .iter()
+        .filter_map(|proof| proof.service.as_ref());
+    assert_eq!(
+        services
+            .filter(|service| service.name.starts_with("pay-v"))
+            .count(),
+        2
+    );
+}
