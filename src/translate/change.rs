@@ -261,6 +261,6 @@ fn api_version(kind: Kind) -> String {
 }
 
 /// An object in an annotation: `VirtualService/shop/reviews`.
-pub(super) fn written(object: &ObjectRef) -> String {
+fn written(object: &ObjectRef) -> String {
     format!("{}/{}/{}", object.kind, object.namespace, object.name)
 }

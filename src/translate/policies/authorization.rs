@@ -14,10 +14,9 @@ use crate::inventory::Object;
 use crate::kinds::authorization::{Action, AuthorizationPolicy};
 use crate::kinds::path::field;
 use crate::kinds::{FieldPath, Labels, Name, ObjectRef, Resource};
-use crate::mesh::workloads::{TLS_MODE_LABEL, Workload};
+use crate::mesh::workloads::{TLS_MODE_LABEL, Workload, asked_of_template};
 use crate::semantics::authorization::{is_dry_run, rule_path};
 use crate::semantics::identity::Identity;
-use crate::translate::change::SOURCE;
 use crate::translate::{Draft, Phase, Remark, Topic, Weight};
 
 /// A policy and whom it judges.
@@ -59,7 +58,7 @@ fn one(
         super::attached::remark(scene, draft, &object, &policy.spec.target_refs);
         return;
     }
-    let spec = whole["spec"].clone();
+    let mut spec = whole["spec"].clone();
     if let Some(name) = rules::unknown_field(&spec) {
         let says = format!("has the field {name}, which AuthorizationPolicies do not have");
         let remark = Remark::new(Topic::Invalid, Weight::Refused, field!["spec"], says);
@@ -68,21 +67,12 @@ fn one(
     }
     let selector = policy.spec.selector.as_ref();
     let labels = selector.map(|s| s.match_labels.clone()).unwrap_or_default();
-    if labels.has(TLS_MODE_LABEL, "istio") && has_copies(scene, &object) {
-        // An earlier run came so far: what is left is to take it away.
-        let members = scene.selected(namespace, &labels);
-        if !members.iter().any(|member| scene.members[*member].deferred) {
-            draft.remove(Phase::Retire, &object, &[&object]);
-        }
-        let says = "is translated already, and judges pods with sidecars only";
-        let remark = Remark::new(
-            Topic::Waypoint,
-            Weight::Form,
-            field!["spec", "selector"],
-            says,
-        );
-        draft.remark(&object, remark);
-        return;
+    // An earlier run may have narrowed it to pods with sidecars: what it was is translated.
+    let labels = asked_of_template(&labels);
+    if labels.is_empty() {
+        spec.as_object_mut().map(|fields| fields.remove("selector"));
+    } else {
+        spec["selector"]["matchLabels"] = super::labels::written(&labels);
     }
     let policy = Policy {
         shape: Shape::of(&policy.spec),
@@ -93,18 +83,6 @@ fn one(
         labels,
     };
     policy.translate(scene, draft);
-}
-
-/// Whether something was made of a policy by this program.
-fn has_copies(scene: &Scene<'_>, object: &ObjectRef) -> bool {
-    let wanted = crate::translate::change::written(object);
-    let policies = scene
-        .ground
-        .mesh
-        .within::<AuthorizationPolicy>(&object.namespace);
-    policies
-        .iter()
-        .any(|policy| policy.metadata.annotations.get(SOURCE) == Some(wanted.as_str()))
 }
 
 impl Policy<'_> {

@@ -12,7 +12,6 @@ use super::targets::{Judged, serves_only, to_services, to_waypoint, with_version
 use crate::kinds::path::field;
 use crate::kinds::{Kind, Name, ObjectRef};
 use crate::mesh::services::Service;
-use crate::semantics::identity::Identity;
 use crate::translate::change::{Manifest, SOURCE, new_object};
 use crate::translate::{Draft, Phase, Remark, Topic, Weight};
 
@@ -96,13 +95,10 @@ fn for_callers(
     let mut all = Vec::new();
     for (position, rule) in written.into_iter().flatten().enumerate() {
         let mut rule = rule.clone();
+        let waypoint = scene.ground.waypoints.serving(&service.object);
+        let waypoint = waypoint.map(|bound| scene.identity(&bound.waypoint));
+        Naming::without_exemption(&mut rule, waypoint.as_slice());
         if original.stays {
-            let waypoint = scene.ground.waypoints.serving(&service.object);
-            let waypoint: Vec<Identity> = waypoint
-                .map(|bound| scene.identity(&bound.waypoint))
-                .into_iter()
-                .collect();
-            Naming::without_exemption(&mut rule, &waypoint);
             rules::with_real_names(&mut rule, scene.settings);
             rules::with_read_namespaces(&mut rule);
         }

@@ -2,6 +2,7 @@
 //! goes on where another stopped comes to the same.
 
 use super::*;
+use crate::kinds::authorization::{Action, AuthorizationPolicy};
 use crate::mesh::workloads::DataPlane;
 use crate::translate::Ground;
 use crate::translate::proof::calls::State;
@@ -77,8 +78,14 @@ pub(super) fn opened(
     let (proofs, _) = state.compared(&ground, &written, translation);
     let found = proofs.iter().map(|proof| &proof.comparison);
     let all = found.flat_map(|found| found.differences.iter().chain(&found.undecided));
-    // A pod with a sidecar is judged as it was, whoever calls and on whichever way.
-    let wrong = all.filter(|d| state.plane == DataPlane::Sidecar || d.opens());
+    // A pod with a sidecar is judged as it was, whoever calls and on whichever way; but a waypoint
+    // cannot be left out of what an authorizer is asked about.
+    let policies = mesh.all::<AuthorizationPolicy>().iter();
+    let asks = policies
+        .map(|policy| policy.spec.action)
+        .any(|action| action == Action::Custom);
+    let exact = state.plane == DataPlane::Sidecar && !asks;
+    let wrong = all.filter(|d| d.opens() || exact);
     wrong.map(ToString::to_string).collect()
 }
 
