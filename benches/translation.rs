@@ -148,6 +148,17 @@ fn objects(n: usize) -> Vec<(Kind, String)> {
 }
 
 fn rules(name: &str, n: usize) -> Value {
+    // A policy that reads paths cannot follow a rewrite of requests that headers tell apart.
+    let old = if n % 4 == 1 || n % 4 == 2 {
+        json!({"headers": {"request": {"set": {"x-old": "1"}}}})
+    } else {
+        json!({"rewrite": {"uri": "/new"}})
+    };
+    let with = |mut rule: Value, more: &Value| {
+        rule["headers"] = more["headers"].clone();
+        rule["rewrite"] = more["rewrite"].clone();
+        rule
+    };
     let to = json!([{"destination": {"host": name}}]);
     let next = json!([{"destination": {"host": name, "subset": "v2"}}]);
     json!([
@@ -156,7 +167,7 @@ fn rules(name: &str, n: usize) -> Value {
         {"match": [{"uri": {"prefix": "/api/v"}}], "route": next, "timeout": "5s"},
         {"match": [{"uri": {"prefix": "/static/"}, "method": {"exact": "GET"}}], "route": to},
         {"match": [{"uri": {"regex": "/users/[0-9]+/orders"}}], "route": next},
-        {"match": [{"uri": {"exact": "/old"}}], "rewrite": {"uri": "/new"}, "route": to},
+        with(json!({"match": [{"uri": {"exact": "/old"}}], "route": to}), &old),
         {"match": [{"uri": {"exact": "/gone"}}], "redirect": {"uri": "/moved"}},
         {"match": [{"queryParams": {"beta": {"exact": "1"}}}], "route": next},
         {"match": [{"uri": {"prefix": "/cart"}}], "route": [
