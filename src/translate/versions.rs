@@ -94,11 +94,6 @@ impl Versions {
         versions
     }
 
-    /// The Service that stands for a subset of a Service; `None` where there is none.
-    pub(crate) fn of_subset(&self, service: &ObjectRef, subset: &str) -> Option<&ObjectRef> {
-        self.by_subset.get(&(service.clone(), subset.to_owned()))
-    }
-
     /// The Services that stand for subsets of a Service, sorted.
     pub(crate) fn of_service(&self, service: &ObjectRef) -> impl Iterator<Item = &ObjectRef> {
         let from = (service.clone(), String::new());

@@ -57,16 +57,6 @@ impl Path {
         })
     }
 
-    /// The paths it accepts.
-    pub(super) fn pattern(&self) -> Pattern {
-        match self {
-            Self::Exact(text) => Pattern::exact(text),
-            Self::Prefix(text) if text == "/" => Pattern::any(),
-            Self::Prefix(text) => Pattern::element(text),
-            Self::Regex(text) => Pattern::regex(text),
-        }
-    }
-
     fn written(&self) -> PathMatch {
         PathMatch {
             kind: Some(match self {
