@@ -11,7 +11,7 @@ use crate::kinds::{FieldPath, ObjectRef};
 use crate::semantics::language::{Domain, Pattern, Predicate};
 
 /// What a proxy does with requests to one port of one host: the first entry that matches acts.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Table {
     /// Its entries in order.
     pub entries: Vec<Entry>,
@@ -20,7 +20,7 @@ pub struct Table {
 }
 
 /// An entry: all its conditions must hold.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
     /// When it acts.
     pub conditions: Vec<Condition>,

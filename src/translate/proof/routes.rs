@@ -90,6 +90,11 @@ struct Client {
 }
 
 impl Client {
+    /// Whether no rule knows anything of it.
+    fn is_anybody(&self) -> bool {
+        self.namespace == ELSEWHERE && self.labels.is_empty()
+    }
+
     fn shown(&self) -> String {
         let labels: Vec<String> = self
             .labels
@@ -158,15 +163,7 @@ impl Compared<'_> {
             },
             host,
         );
-        for client in self.clients_of(service) {
-            let labels = client.pairs();
-            let view = Viewpoint::Sidecar {
-                namespace: &client.namespace,
-                labels: &labels,
-            };
-            let mut before = self.before.table(&view, host);
-            // The waypoint takes what is sent to the Service, whatever host it asks for.
-            before.authorities = Vec::new();
+        for (client, shown, before) in self.views(service, host) {
             let concerns = concerns(&[&before, &after]);
             if concerns.is_empty() {
                 continue;
@@ -187,11 +184,36 @@ impl Compared<'_> {
             proofs.push(RouteProof {
                 service: service.clone(),
                 port: host.port,
-                client: client.shown(),
+                client: shown,
                 concerns,
                 comparison,
             });
         }
+    }
+
+    /// What the sidecars of clients do with requests, and which clients. Clients of any namespace are
+    /// one where they have one table, as nearly all have.
+    fn views(&self, service: &ObjectRef, host: &Host) -> Vec<(Client, String, Table)> {
+        let mut views: Vec<(Client, String, Table)> = Vec::new();
+        for client in self.clients_of(service) {
+            let labels = client.pairs();
+            let view = Viewpoint::Sidecar {
+                namespace: &client.namespace,
+                labels: &labels,
+            };
+            let mut table = self.before.table(&view, host);
+            // The waypoint takes what is sent to the Service, whatever host it asks for.
+            table.authorities = Vec::new();
+            if client.is_anybody()
+                && let Some((_, shown, own)) = views.first_mut()
+                && *own == table
+            {
+                "any namespace".clone_into(shown);
+                continue;
+            }
+            views.push((client.clone(), client.shown(), table));
+        }
+        views
     }
 
     /// Clients of the Service's own namespace, of any other, and those that its rules name.
