@@ -164,5 +164,11 @@ fn what_was_translated_stays_as_it_is() {
             .map(|change| format!("{} {}", change.phase.name(), change.edit.object()))
             .collect();
         assert_eq!(changed, Vec::<String>::new(), "{}", story.name);
+        assert!(!again.refuses() || once.refuses(), "{}", report(&again));
+        assert!(
+            again.proofs.differing() <= once.proofs.differing(),
+            "{}",
+            report(&again)
+        );
     }
 }

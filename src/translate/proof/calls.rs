@@ -11,9 +11,9 @@ use crate::kinds::authorization::{
 };
 use crate::kinds::{Kind, Labels, Name, ObjectRef, Resource};
 use crate::mesh::Mesh;
-use crate::mesh::injection::INJECT_LABEL;
+use crate::mesh::injection::{INJECT_LABEL, Injection};
 use crate::mesh::services::Service;
-use crate::mesh::workloads::DataPlane;
+use crate::mesh::workloads::{DataPlane, Mode, Workload};
 use crate::semantics::authorization::{beyond_ztunnel, is_dry_run, needs_http};
 use crate::semantics::identity::Identity;
 use crate::semantics::routing::Table;
@@ -149,8 +149,18 @@ impl Prover<'_, '_> {
         } else {
             self.state.plane
         };
-        let labels = labels_after(member, plane);
-        let from = callee(member.pod(), DataPlane::Sidecar, &self.scene.policies);
+        let moved = has_moved(member.workload);
+        let labels = if moved {
+            member.labels.clone()
+        } else {
+            labels_after(member, plane)
+        };
+        let plane_before = if moved {
+            DataPlane::Ambient
+        } else {
+            DataPlane::Sidecar
+        };
+        let from = callee(member.pod(), plane_before, &self.scene.policies);
         let before = Situation::of(from, DataPlane::Sidecar, None);
         let pod = Pod {
             labels: &labels,
@@ -165,6 +175,7 @@ impl Prover<'_, '_> {
             prover: self,
             workload: &member.workload.object,
             reads: self.reads(member),
+            moved: moved.then_some(from),
             before,
             proofs,
             faults,
@@ -186,7 +197,12 @@ impl Prover<'_, '_> {
         case.past(&past, all_ports);
     }
 
-    fn through<'w>(&'w self, waypoint: &'w ObjectRef, service: &'w ObjectRef) -> Through<'w> {
+    fn through<'w>(
+        &'w self,
+        waypoint: &'w ObjectRef,
+        service: &'w ObjectRef,
+        policies: &'w Policies<'w>,
+    ) -> Through<'w> {
         Through {
             namespace: &waypoint.namespace,
             name: &waypoint.name,
@@ -196,7 +212,7 @@ impl Prover<'_, '_> {
                 namespace: &service.namespace,
                 name: &service.name,
             }),
-            policies: self.after,
+            policies,
         }
     }
 
@@ -279,6 +295,14 @@ impl Prover<'_, '_> {
     }
 }
 
+/// Whether a workload's pods are ambient already, or would be if they were made now.
+fn has_moved(workload: &Workload) -> bool {
+    workload.mode() == Mode::All(DataPlane::Ambient)
+        || (workload.injection == Injection::NotInjected
+            && workload.enrolled == Some(true)
+            && !workload.has_sidecar())
+}
+
 /// The policies that judge in a situation.
 fn concerns(situation: &Situation<'_>) -> BTreeSet<ObjectRef> {
     let mut all = BTreeSet::new();
@@ -302,6 +326,9 @@ struct Case<'c, 'm> {
     workload: &'c ObjectRef,
     /// Whether something refuses its callers by what they send.
     reads: bool,
+    /// Its pods as they are, where they are ambient already.
+    moved: Option<Callee<'m>>,
+    /// Calls from sidecars, before.
     before: Situation<'m>,
     proofs: &'c mut Vec<CallProof>,
     faults: &'c mut Faults,
@@ -320,11 +347,25 @@ impl Case<'_, '_> {
         let of = &service.object;
         let versions = prover.scene.ground.versions.of_service(of);
         let versions = versions.filter(|_| waypoint.is_some());
+        let mesh = prover.scene.ground.mesh;
+        let now = mesh.binding(service).effective().cloned();
         for called in std::iter::once(of).chain(versions) {
-            let through = waypoint.map(|waypoint| prover.through(waypoint, called));
+            let through = waypoint.map(|waypoint| prover.through(waypoint, called, prover.after));
             let after = Situation::of(there, DataPlane::Ambient, through.as_ref());
-            let tables = prover.scene.ways.tables(called);
-            let found = self.found(&after, Arrival::Service, ports, tables);
+            // Where pods are ambient already, the waypoint of today judges today.
+            let policies = &prover.scene.policies;
+            let today = now
+                .as_ref()
+                .map(|now| prover.through(now, called, policies));
+            let before = self
+                .moved
+                .map(|from| Situation::of(from, DataPlane::Ambient, today.as_ref()));
+            let tables = match before {
+                Some(_) => &[],
+                None => prover.scene.ways.tables(called),
+            };
+            let before = before.unwrap_or_else(|| self.before.clone());
+            let found = self.found(&before, &after, Arrival::Service, ports, tables);
             // Plain text goes past the waypoint: the guard tells who is refused there.
             let found = kept(found, |call| {
                 waypoint.is_none() || call.call.identity.is_some() || call.opens()
@@ -344,7 +385,8 @@ impl Case<'_, '_> {
         let others = others.into_iter().filter(|port| !declared.contains(port));
         ports.extend(others.map(Port::undeclared));
         let ports: Vec<Port> = ports.into_iter().collect();
-        let found = self.found(past, Arrival::Past, &ports, &[]);
+        let before = self.before.clone();
+        let found = self.found(&before, past, Arrival::Past, &ports, &[]);
         // Who is refused because his request would have to be read is told of by the guard; nobody
         // else may be, and nobody may be let through.
         let (prover, reads) = (self.prover, self.reads);
@@ -356,6 +398,7 @@ impl Case<'_, '_> {
 
     fn found(
         &mut self,
+        before: &Situation<'_>,
         after: &Situation<'_>,
         arrival: Arrival,
         ports: &[Port],
@@ -366,9 +409,9 @@ impl Case<'_, '_> {
             not_by: &self.prover.waypoints,
         };
         let found = if tables.iter().any(|(_, table)| rewritten::changes(table)) {
-            rewritten::compare(&self.before, after, scope, tables)
+            rewritten::compare(before, after, scope, tables)
         } else {
-            compare(&self.before, after, scope, Bounds::default())
+            compare(before, after, scope, Bounds::default())
         };
         let concerns = self.concerns(after);
         self.faults
