@@ -20,6 +20,8 @@ pub use domain::Domain;
 pub use pattern::{Pattern, Shape};
 pub use replace::Replacement;
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -58,14 +60,35 @@ enum Compiled {
     Undecided(Undecided),
 }
 
+/// Expressions that are kept compiled. Meshes have few, and ask about them again and again.
+const KEPT: usize = 1_000;
+
+/// An expression, compiled when it is first met.
+fn compiled(pattern: &Pattern) -> Compiled {
+    thread_local! {
+        static KNOWN: RefCell<HashMap<Pattern, Compiled>> = RefCell::default();
+    }
+    KNOWN.with_borrow_mut(|known| {
+        if let Some(compiled) = known.get(pattern) {
+            return compiled.clone();
+        }
+        if known.len() == KEPT {
+            known.clear();
+        }
+        let compiled = match pattern.automaton() {
+            Ok(automaton) => Compiled::Automaton(Arc::new(automaton)),
+            Err(why) => Compiled::Undecided(why),
+        };
+        known.insert(pattern.clone(), compiled.clone());
+        compiled
+    })
+}
+
 impl Predicate {
     /// Compiles a pattern.
     pub fn new(pattern: Pattern) -> Self {
         let compiled = match pattern.shape() {
-            Shape::Regex(_) => match pattern.automaton() {
-                Ok(automaton) => Compiled::Automaton(Arc::new(automaton)),
-                Err(why) => Compiled::Undecided(why),
-            },
+            Shape::Regex(_) => compiled(&pattern),
             _ => Compiled::Literal,
         };
         Self { pattern, compiled }
