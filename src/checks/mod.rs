@@ -32,7 +32,7 @@ pub use translated::Translated;
 
 use crate::kinds::{KindSet, Name};
 use crate::mesh::{Mesh, Part, namespaces::Namespace};
-use crate::translate::{self, Options, Translation};
+use crate::translate::{self, Options, Treatment};
 
 /// The identity of a check, `AMBnxx`. It is never given to another check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -128,7 +128,7 @@ pub struct View<'a> {
     /// The mesh.
     pub mesh: &'a Mesh,
     scope: &'a Scope,
-    translation: &'a OnceCell<Translation>,
+    treatments: &'a OnceCell<Vec<Treatment>>,
 }
 
 impl<'a> View<'a> {
@@ -142,12 +142,12 @@ impl<'a> View<'a> {
 
     /// What the objects of these namespaces are in ambient mode, with the options that `convert` has
     /// when none is given. It is made when it is first asked for.
-    pub fn translation(&self) -> &'a Translation {
+    pub fn treatments(&self) -> &'a [Treatment] {
         let mesh = self.mesh;
         let scope = self.scope;
-        self.translation.get_or_init(|| {
+        self.treatments.get_or_init(|| {
             let namespaces: BTreeSet<Name> = scope.iter().cloned().collect();
-            translate::outline(mesh, &namespaces, &Options::default())
+            translate::treatments(mesh, &namespaces, &Options::default())
         })
     }
 

@@ -182,11 +182,11 @@ pub fn judge(mesh: &Mesh, scope: &Scope, checks: &[&'static dyn Check], strict: 
     let inventory = mesh.inventory();
     // All checks still run over the rest, and no verdict is a yes.
     judgement.something_unread = inventory.unread.iter().any(Unread::is_of_a_file);
-    let translation = OnceCell::new();
+    let treatments = OnceCell::new();
     let view = View {
         mesh,
         scope,
-        translation: &translation,
+        treatments: &treatments,
     };
     for check in checks {
         let meta = check.meta();

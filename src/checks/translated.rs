@@ -61,7 +61,7 @@ impl Check for Translated {
     }
 
     fn run(&self, view: &View<'_>, out: &mut Sink<'_>) {
-        for treatment in &view.translation().treatments {
+        for treatment in view.treatments() {
             let namespace = home(&treatment.object);
             if !view.judges(namespace) {
                 continue;

@@ -81,8 +81,14 @@ impl Draft {
         self.created.contains_key(object)
     }
 
+    /// What becomes of the objects, without writing any.
+    pub(crate) fn treatments(self) -> Vec<Treatment> {
+        treatments(self.treatments)
+    }
+
     /// The translation, not yet compared.
-    pub(crate) fn finish(self, mesh: &Mesh) -> Translation {
+    pub(crate) fn finish(mut self, mesh: &Mesh) -> Translation {
+        let treatments = treatments(std::mem::take(&mut self.treatments));
         let created: BTreeMap<ObjectRef, Manifest> = self
             .created
             .iter()
@@ -149,21 +155,25 @@ impl Draft {
                 object,
             )
         });
-        let treatments = self.treatments.into_iter().map(|(object, noted)| {
-            let mut remarks = noted.remarks;
-            remarks.sort_by(|a, b| (&a.field, a.topic, &a.says).cmp(&(&b.field, b.topic, &b.says)));
-            Treatment {
-                object,
-                becomes: noted.becomes.into_iter().collect(),
-                remarks,
-            }
-        });
         Translation {
-            treatments: treatments.collect(),
+            treatments,
             changes,
             proofs: Proofs::default(),
         }
     }
+}
+
+fn treatments(noted: BTreeMap<ObjectRef, Noted>) -> Vec<Treatment> {
+    let treatments = noted.into_iter().map(|(object, noted)| {
+        let mut remarks = noted.remarks;
+        remarks.sort_by(|a, b| (&a.field, a.topic, &a.says).cmp(&(&b.field, b.topic, &b.says)));
+        Treatment {
+            object,
+            becomes: noted.becomes.into_iter().collect(),
+            remarks,
+        }
+    });
+    treatments.collect()
 }
 
 fn change(phase: Phase, edit: Edit, because: BTreeSet<ObjectRef>) -> Change {

@@ -113,7 +113,17 @@ pub fn compared(
     proof::prove(&Ground::new(mesh, namespaces, options), result)
 }
 
+/// What becomes of the objects of some namespaces, and what is to be said of it: an outline without the
+/// objects themselves, for those who only judge.
+pub fn treatments(mesh: &Mesh, namespaces: &BTreeSet<Name>, options: &Options) -> Vec<Treatment> {
+    draft(&Ground::new(mesh, namespaces, options)).treatments()
+}
+
 fn drafted(ground: &Ground<'_>) -> Translation {
+    draft(ground).finish(ground.mesh)
+}
+
+fn draft(ground: &Ground<'_>) -> Draft {
     let mut draft = Draft::default();
     waypoints::translate(ground, &mut draft);
     versions::translate(ground, &mut draft);
@@ -121,5 +131,5 @@ fn drafted(ground: &Ground<'_>) -> Translation {
     routes::translate(ground, &mut draft);
     network::translate(ground, &mut draft);
     enrolment::translate(ground, &mut draft);
-    draft.finish(ground.mesh)
+    draft
 }
