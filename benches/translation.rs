@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use kubectl_ambient::inventory::{Input, Inventory, InventoryBuilder};
 use kubectl_ambient::kinds::{Kind, Name};
 use kubectl_ambient::mesh::Mesh;
-use kubectl_ambient::translate::{Options, compared, outline};
+use kubectl_ambient::translate::{Options, WRITES, compared, outline};
 use serde_json::{Value, json};
 
 /// VirtualServices, and as many Services, Deployments and policies.
@@ -89,7 +89,7 @@ fn measure(objects: &[(Kind, String)], namespaces: &BTreeSet<Name>) -> Measured 
 }
 
 fn inventory(objects: &[(Kind, String)]) -> Inventory {
-    let mut builder = InventoryBuilder::new(Input::Cluster, "");
+    let mut builder = InventoryBuilder::new(Input::Cluster, "").keeping(WRITES);
     for (kind, json) in objects {
         builder.live(*kind, json);
     }

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::change::{Change, Edit, Manifest, Phase, rank};
-use super::fidelity::{Remark, Treatment};
-use super::{Translation, proof::Proofs};
-use crate::kinds::{Kind, ObjectRef};
+use super::fidelity::{Remark, Treatment, Weight};
+use super::{Topic, Translation, proof::Proofs};
+use crate::kinds::{FieldPath, Kind, ObjectRef};
 use crate::mesh::Mesh;
 
 /// What the parts of a translation note.
@@ -88,7 +88,6 @@ impl Draft {
 
     /// The translation, not yet compared.
     pub(crate) fn finish(mut self, mesh: &Mesh) -> Translation {
-        let treatments = treatments(std::mem::take(&mut self.treatments));
         let created: BTreeMap<ObjectRef, Manifest> = self
             .created
             .iter()
@@ -96,11 +95,7 @@ impl Draft {
             .map(|(object, (_, manifest, _))| (object.clone(), manifest.clone()))
             .collect();
         let mut changes = Vec::new();
-        let mut made: BTreeMap<ObjectRef, Manifest> = BTreeMap::new();
-        for (object, (phase, manifest, because)) in self.created {
-            if self.patched.contains_key(&object) {
-                made.insert(object, manifest.clone());
-            }
+        for (phase, manifest, because) in self.created.into_values() {
             changes.push(change(phase, Edit::Create(manifest), because));
         }
         let whole = |object: &ObjectRef| {
@@ -112,7 +107,8 @@ impl Draft {
         };
         let mut latest: BTreeMap<ObjectRef, Manifest> = BTreeMap::new();
         for (object, phases) in self.patched {
-            let Some(mut before) = made.remove(&object).or_else(|| whole(&object)) else {
+            let Some(mut before) = whole(&object) else {
+                out_of_reach(&mut self.treatments, object);
                 continue;
             };
             for (phase, (patches, because)) in phases {
@@ -132,8 +128,9 @@ impl Draft {
         }
         for (object, (phase, because)) in self.removed {
             let last = latest.remove(&object).or_else(|| whole(&object));
-            if let Some(last) = last {
-                changes.push(change(phase, Edit::Remove(last), because));
+            match last {
+                Some(last) => changes.push(change(phase, Edit::Remove(last), because)),
+                None => out_of_reach(&mut self.treatments, object),
             }
         }
         changes.sort_by_cached_key(|change| {
@@ -156,11 +153,20 @@ impl Draft {
             )
         });
         Translation {
-            treatments,
+            treatments: treatments(self.treatments),
             changes,
             proofs: Proofs::default(),
         }
     }
+}
+
+/// An object that has to change and cannot be written: a change that is left out unsaid may leave a
+/// Service without its waypoint.
+fn out_of_reach(noted: &mut BTreeMap<ObjectRef, Noted>, object: ObjectRef) {
+    let says = "has to change, and was not read whole";
+    let remark = Remark::new(Topic::NotInInput, Weight::Refused, FieldPath::root(), says)
+        .remedy("give its whole manifest, or the right to read it");
+    noted.entry(object).or_default().remarks.push(remark);
 }
 
 fn treatments(noted: BTreeMap<ObjectRef, Noted>) -> Vec<Treatment> {

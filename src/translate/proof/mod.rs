@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 
 use super::fidelity::{Remark, Weight};
 use super::{Ground, Phase, Topic, Translation, written};
-use crate::inventory::{Input, InventoryBuilder};
+use crate::inventory::{Input, InventoryBuilder, Subject};
 use crate::kinds::{FieldPath, Kind, ObjectRef};
 use crate::mesh::Mesh;
 use crate::semantics::{compare, verdict};
@@ -81,6 +81,7 @@ pub(super) fn prove(ground: &Ground<'_>, mut translation: Translation) -> Transl
         .cloned()
         .collect();
     let gone = |object: &ObjectRef| removed.contains(object);
+    note_unread(&mut translation, &result);
     translation.proofs.routes = routes::prove(ground, &gone, &result);
     note_differences(&mut translation);
     translation.proofs.calls = calls::prove(ground, &result, &mut translation);
@@ -95,19 +96,68 @@ fn read_back(translation: &Translation) -> Mesh {
     Mesh::new(builder.finish())
 }
 
+/// What cannot be read back was not compared: it must not pass.
+fn note_unread(translation: &mut Translation, result: &Mesh) {
+    for unread in &result.inventory().unread {
+        let on_account = |object: &ObjectRef| match &unread.subject {
+            Subject::Object(known) => known == object,
+            Subject::List { .. } | Subject::File(_) => true,
+        };
+        let changes = translation.changes.iter();
+        let concerned: BTreeSet<ObjectRef> = changes
+            .filter(|change| on_account(change.edit.object()))
+            .map(|change| {
+                change
+                    .because
+                    .first()
+                    .unwrap_or(change.edit.object())
+                    .clone()
+            })
+            .collect();
+        for object in concerned {
+            let says = format!("what it becomes cannot be read back: {}", unread.reason);
+            let remark = Remark::new(Topic::Invalid, Weight::Refused, FieldPath::root(), says)
+                .remedy(
+                    "this is a mistake of the translation: leave the object as it is and report it",
+                );
+            tell(translation, &object, remark);
+        }
+    }
+}
+
+/// Adds a remark on an object.
+fn tell(translation: &mut Translation, object: &ObjectRef, remark: Remark) {
+    let treatments = &mut translation.treatments;
+    match treatments.binary_search_by(|treatment| treatment.object.cmp(object)) {
+        Ok(position) => treatments[position].remarks.push(remark),
+        Err(position) => treatments.insert(
+            position,
+            super::Treatment {
+                object: object.clone(),
+                becomes: Vec::new(),
+                remarks: vec![remark],
+            },
+        ),
+    }
+}
+
 /// Makes those lossy whose requests are routed otherwise, where no part of the translation said so.
 fn note_differences(translation: &mut Translation) {
+    let mut told_of: Vec<(ObjectRef, Remark)> = Vec::new();
     for proof in &translation.proofs.routes {
         let Some(first) = proof.comparison.differences.first() else {
             continue;
         };
-        let told = translation.treatments.iter().any(|treatment| {
-            proof.concerns.contains(&treatment.object)
-                && treatment
-                    .remarks
-                    .iter()
-                    .any(|remark| remark.weight >= Weight::Lossy)
-        });
+        let told = told_of
+            .iter()
+            .any(|(object, _)| proof.concerns.contains(object))
+            || translation.treatments.iter().any(|treatment| {
+                proof.concerns.contains(&treatment.object)
+                    && treatment
+                        .remarks
+                        .iter()
+                        .any(|remark| remark.weight >= Weight::Lossy)
+            });
         let source = proof
             .concerns
             .iter()
@@ -126,20 +176,9 @@ fn note_differences(translation: &mut Translation) {
                 proof.client
             ),
         );
-        match translation
-            .treatments
-            .iter_mut()
-            .find(|t| t.object == *source)
-        {
-            Some(treatment) => treatment.remarks.push(remark),
-            None => translation.treatments.push(super::Treatment {
-                object: source.clone(),
-                becomes: Vec::new(),
-                remarks: vec![remark],
-            }),
-        }
+        told_of.push((source.clone(), remark));
     }
-    translation
-        .treatments
-        .sort_by(|a, b| a.object.cmp(&b.object));
+    for (object, remark) in told_of {
+        tell(translation, &object, remark);
+    }
 }

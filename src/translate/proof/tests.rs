@@ -185,3 +185,30 @@ fn a_namespace_that_the_text_leaves_out_is_known() {
     assert!(stays.proofs.classes() > 0);
     assert_eq!(stays.proofs.differing(), 0);
 }
+
+#[test]
+fn what_cannot_be_read_back_or_written_is_refused() {
+    let mesh = with_rules(&json!([{"route": to("pay", "v2")}]));
+    let unreadable = compared(&mesh, |draft, route| {
+        let spec = json!({"parentRefs": 7});
+        let manifest = new_object(
+            Kind::HTTPRoute,
+            &"shop".into(),
+            "pay",
+            Some(route),
+            &[],
+            spec,
+        );
+        draft.create(Phase::Routes, manifest, &[route]);
+    });
+    assert_eq!(unreadable.treatments[0].object.kind, Kind::VirtualService);
+    assert!(unreadable.refuses());
+
+    let absent = ObjectRef::new(Kind::Service, &"shop".into(), &"away".into());
+    let unwritten = compared(&mesh, |draft, _| {
+        let patch = json!({"metadata": {"labels": {"istio.io/use-waypoint": "waypoint"}}});
+        draft.patch(Phase::Enrol, &absent, patch, &[]);
+    });
+    assert_eq!(unwritten.treatments[0].object, absent);
+    assert!(unwritten.refuses());
+}
