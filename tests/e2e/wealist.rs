@@ -97,12 +97,14 @@ fn sources(sidecars: Sidecars) -> Result<Vec<Value>> {
     Ok(objects)
 }
 
-/// The cluster has the other namespaces by itself.
+/// The cluster has the other namespaces by itself, and makes by itself what another object owns: a
+/// copy of that would stand beside its own until the collector of garbage sees that its owner is gone.
 fn is_applied(object: &Value) -> bool {
-    object["kind"] != "Namespace"
-        || ["default", "istio-ingress"]
+    let cluster_has = object["kind"] == "Namespace"
+        && !["default", "istio-ingress"]
             .iter()
-            .any(|own| object["metadata"]["name"] == *own)
+            .any(|own| object["metadata"]["name"] == *own);
+    !cluster_has && object["metadata"]["ownerReferences"].is_null()
 }
 
 fn as_written(object: &mut Value, sidecars: Sidecars) {
