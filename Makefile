@@ -17,8 +17,8 @@ bench: # time and memory of `check` on generated meshes
 bench-cluster: controlplane # time and memory of `check -A` against a real API server, beside its peers
 	cargo bench --locked --bench cluster
 
-soak: # the property tests with many more cases
-	PROPTEST_CASES=20000 cargo test --locked --release
+soak: # the property tests, all of them in the library, with 200 times their cases: some ten minutes
+	PROPTEST_CASES=51200 cargo test --locked --release --lib
 
 docs:
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps

@@ -17,6 +17,8 @@ pub mod mesh;
 pub mod render;
 pub mod report;
 pub mod semantics;
+#[cfg(test)]
+mod soak;
 pub mod source;
 pub mod translate;
 pub mod ui;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// The modules of the crate; each may use those before it. `main` is `src/main.rs`.
 const ORDER: &[&str] = &[
+    "soak",
     "event",
     "exit",
     "error",

@@ -9,6 +9,7 @@ use super::*;
 use crate::kinds::Labels;
 use crate::kinds::complete::{HttpRoute, VirtualService};
 use crate::semantics::routing::{ByName, Defaults, Host, Routes, Viewpoint};
+use crate::soak::cases;
 
 /// Paths over few letters, so that matches meet.
 const PATH: &str = "/(a|b|ab)?(/(a|b)?)?";
@@ -292,7 +293,7 @@ fn twin(route: &Value) -> Value {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(cases(96))]
 
     #[test]
     fn changed_virtual_services_are_told_apart(

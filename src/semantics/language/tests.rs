@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::soak::cases;
 
 /// Texts over few letters, so that patterns meet.
 const TEXT: &str = "/?[ab/]{0,4}";
@@ -43,6 +44,8 @@ fn split(patterns: &[Pattern], forced: bool) -> (Vec<Predicate>, Cells) {
 }
 
 proptest! {
+    #![proptest_config(cases(256))]
+
     /// Each witness is a value of its cell; each value is in a cell that was found.
     #[test]
     fn cells_are_those_of_direct_membership(

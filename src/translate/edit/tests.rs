@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::soak::cases;
 
 fn merged(mut value: Value, patch: &Value) -> Value {
     fn merge(target: &mut Value, patch: &Value) {
@@ -418,6 +419,8 @@ fn edited_to(text: &str, after: &Value) -> Edited {
 }
 
 proptest! {
+    #![proptest_config(cases(256))]
+
     #[test]
     fn one_leaf_changes_one_line(
         before in object(), hand in hand(), pick in any::<prop::sample::Index>(), number in 2000..3000_i64,

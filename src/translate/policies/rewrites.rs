@@ -333,6 +333,7 @@ mod tests {
     use super::*;
     use crate::semantics::language::Pattern;
     use crate::semantics::routing::{Action, Condition, Fault, Forward, Request};
+    use crate::soak::cases;
 
     const STARTS: &[&str] = &["/", "/a", "/a/", "/ab", "/a/b", "/v1", "/v1/a"];
     const PATHS: &[&str] = &[
@@ -396,6 +397,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(cases(256))]
+
         #[test]
         fn what_comes_out_is_matched_as_what_goes_in(
             entries in proptest::collection::vec((select(STARTS), proptest::option::of(select(STARTS))), 0..4),

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::{locate, split};
 use crate::kinds::{FieldPath, Segment};
+use crate::soak::cases;
 
 fn key() -> impl Strategy<Value = String> {
     prop_oneof![
@@ -172,6 +173,8 @@ fn json_places(value: &Value) -> Yaml {
 }
 
 proptest! {
+    #![proptest_config(cases(256))]
+
     #[test]
     fn documents_are_split_as_they_were_joined(objects in vec(object(), 0..4), crlf: bool) {
         let mut text = String::new();

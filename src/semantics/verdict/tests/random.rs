@@ -6,6 +6,7 @@ use proptest::sample::select;
 use super::*;
 use crate::mesh::installation::Authorizer;
 use crate::semantics::compare::How;
+use crate::soak::cases;
 
 const WHO: &[&str] = &[
     "-",
@@ -218,7 +219,7 @@ const PORTS: &[Port] = &[
 ];
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(cases(96))]
 
     #[test]
     fn verdicts_are_those_of_a_literal_reading(lines in policies(), calls in proptest::collection::vec(any_call(), 40)) {

@@ -6,6 +6,7 @@ use proptest::sample::select;
 use super::*;
 use crate::mesh::workloads::DataPlane;
 use crate::semantics::verdict::tests::random::policies;
+use crate::soak::cases;
 use crate::translate::proof::calls::State;
 
 const SELECTORS: &[&str] = &[
@@ -50,7 +51,7 @@ fn heavy(translation: &Translation, weight: Weight) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+    #![proptest_config(cases(32))]
 
     #[test]
     fn what_is_not_refused_opens_nothing(

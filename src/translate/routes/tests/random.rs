@@ -10,6 +10,7 @@ use crate::kinds::{Kind, Labels};
 use crate::mesh::Mesh;
 use crate::semantics::compare::{How, Limits, Side, compare};
 use crate::semantics::routing::{ByName, Defaults, Host, Routes, Viewpoint};
+use crate::soak::cases;
 use crate::translate::{Options, Phase, Topic, Translation, Weight, translate};
 
 fn path() -> impl Strategy<Value = String> {
@@ -172,7 +173,7 @@ fn carried_out(source: &Value, translation: &Translation) -> Mesh {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(cases(64))]
 
     #[test]
     fn what_is_made_in_exact_mode_does_the_same(rules in rules()) {
