@@ -1,9 +1,65 @@
 //! What can go wrong between here and the API server, typed where it happens and worded once.
 
+use std::fmt;
 use std::time::Duration;
 
+use super::request::Wire;
 use crate::error::Error;
 use crate::exit::Exit;
+
+/// What a request does to what it names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verb {
+    /// Looks at it.
+    Read,
+    /// Makes it.
+    Create,
+    /// Makes it, or makes its fields what they are to be (server-side apply).
+    Apply,
+    /// Changes fields of it.
+    Change,
+    /// Removes it.
+    Delete,
+}
+
+impl Verb {
+    /// Whether it may change anything.
+    pub fn writes(self) -> bool {
+        self != Self::Read
+    }
+
+    /// The form after "was": `created`.
+    fn done(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Create => "created",
+            Self::Apply => "applied",
+            Self::Change => "changed",
+            Self::Delete => "deleted",
+        }
+    }
+}
+
+impl fmt::Display for Verb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Read => "read",
+            Self::Create => "create",
+            Self::Apply => "apply",
+            Self::Change => "change",
+            Self::Delete => "delete",
+        })
+    }
+}
+
+/// A field that another manager owns.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OwnedField {
+    /// Who owns it, e.g. `kubectl-client-side-apply`.
+    pub manager: String,
+    /// The field as the server writes it, e.g. `.spec.replicas`.
+    pub field: String,
+}
 
 /// A failure of the client layer. Its text is one sentence without a final stop; the server's own
 /// sentence, where there is one, stands in it verbatim.
@@ -60,16 +116,20 @@ pub enum ClientError {
         context: Option<String>,
     },
     /// 403: a right is missing.
-    #[error("cannot read {what}: {message}")]
+    #[error("cannot {verb} {what}: {message}")]
     Forbidden {
+        /// What was to be done.
+        verb: Verb,
         /// What was asked for, e.g. `pods in shop`.
         what: String,
         /// The server's sentence.
         message: String,
     },
     /// 404: neither this object nor this path.
-    #[error("cannot read {what}: {message}")]
+    #[error("cannot {verb} {what}: {message}")]
     NotFound {
+        /// What was to be done.
+        verb: Verb,
         /// What was asked for.
         what: String,
         /// The server's sentence.
@@ -94,16 +154,20 @@ pub enum ClientError {
         after: Duration,
     },
     /// 429, and still after every try.
-    #[error("cannot read {what}: the API server is overloaded: {message}")]
+    #[error("cannot {verb} {what}: the API server is overloaded: {message}")]
     Throttled {
+        /// What was to be done.
+        verb: Verb,
         /// What was asked for.
         what: String,
         /// The server's sentence.
         message: String,
     },
     /// Any other answer that is not a success.
-    #[error("cannot read {what}: the API server answered {code}: {message}")]
+    #[error("cannot {verb} {what}: the API server answered {code}: {message}")]
     Server {
+        /// What was to be done.
+        verb: Verb,
         /// What was asked for.
         what: String,
         /// The status code.
@@ -112,6 +176,54 @@ pub enum ClientError {
         reason: String,
         /// The server's sentence.
         message: String,
+    },
+    /// 409: other field managers own what was to be applied.
+    #[error("cannot {verb} {what}: others own fields of it: {}", listed(.fields))]
+    Conflict {
+        /// What was to be done.
+        verb: Verb,
+        /// The object.
+        what: String,
+        /// Who owns what, sorted.
+        fields: Vec<OwnedField>,
+    },
+    /// 409: the object is no longer the one that the write was meant for.
+    #[error("cannot {verb} {what}: it changed meanwhile: {message}")]
+    Changed {
+        /// What was to be done.
+        verb: Verb,
+        /// The object.
+        what: String,
+        /// The server's sentence.
+        message: String,
+    },
+    /// 409: there is such an object already.
+    #[error("cannot {verb} {what}: there is one already")]
+    Exists {
+        /// What was to be done.
+        verb: Verb,
+        /// The object.
+        what: String,
+    },
+    /// 400, 422, or a refusal by admission: the server does not take the object as it is.
+    #[error("cannot {verb} {what}: the API server does not accept it: {message}")]
+    Refused {
+        /// What was to be done.
+        verb: Verb,
+        /// The object.
+        what: String,
+        /// The server's sentence, or the admission webhook's.
+        message: String,
+    },
+    /// A write was sent and its answer is lost: the object itself says what became of it.
+    #[error("it is not known whether {what} was {}: {why}", .verb.done())]
+    Unknown {
+        /// What was to be done.
+        verb: Verb,
+        /// The object.
+        what: String,
+        /// How the answer was lost.
+        why: String,
     },
     /// A success whose body is not what the API promises.
     #[error("cannot understand the API server's answer for {what}: {why}")]
@@ -132,6 +244,24 @@ impl ClientError {
         }
     }
 
+    /// What becomes of a write whose answer is lost.
+    pub(super) fn unknown(wire: &Wire<'_>, lost: &Self) -> Self {
+        Self::Unknown {
+            verb: wire.verb,
+            what: wire.what.to_owned(),
+            why: match lost {
+                Self::Server { code, message, .. } => {
+                    format!("the API server answered {code}: {message}")
+                }
+                Self::Timeout { server, after, .. } => format!(
+                    "the API server {server} gave no complete answer within {} s",
+                    after.as_secs_f64()
+                ),
+                other => other.to_string(),
+            },
+        }
+    }
+
     /// Adds a hint where the variant holds some.
     #[must_use]
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -145,7 +275,7 @@ impl ClientError {
     #[must_use]
     pub(super) fn of_what_every_server_has(self) -> Self {
         match self {
-            Self::NotFound { what, message } => Self::Malformed { what, why: message },
+            Self::NotFound { what, message, .. } => Self::Malformed { what, why: message },
             other => other,
         }
     }
@@ -155,6 +285,8 @@ impl ClientError {
         match self {
             Self::Options { .. } => Exit::Usage,
             Self::Forbidden { .. } => Exit::Forbidden,
+            Self::Conflict { .. } | Self::Refused { .. } => Exit::Negative,
+            Self::Changed { .. } | Self::Exists { .. } => Exit::Stale,
             _ => Exit::Unreachable,
         }
     }
@@ -163,7 +295,9 @@ impl ClientError {
     pub fn hints(&self) -> Vec<String> {
         let hint = match self {
             Self::Config { hints, .. } | Self::Credentials { hints, .. } => return hints.clone(),
-            Self::Options { .. } | Self::NotFound { .. } => return Vec::new(),
+            Self::Options { .. } | Self::NotFound { .. } | Self::Refused { .. } => {
+                return Vec::new();
+            }
             Self::Unreachable { via, .. } if via.is_empty() => {
                 "`kubectl config view --minify` shows the address in use; `--context` and \
                  `--server` choose another"
@@ -185,6 +319,14 @@ impl ClientError {
                 "`kubectl auth whoami` shows who is asking, `kubectl auth can-i --list` what they may do"
             }
             Self::Expired { .. } => "the cluster changed while it was read: run the command again",
+            Self::Conflict { .. } => {
+                "`kubectl get -o yaml --show-managed-fields` shows who set what; `--force-conflicts` \
+                 takes the fields over"
+            }
+            Self::Changed { .. } | Self::Exists { .. } => {
+                "someone else works on it: look at it, then run the command again"
+            }
+            Self::Unknown { .. } => "run the command again: it looks at the object first",
             Self::Timeout { .. } => "`--request-timeout 5m` allows more time, `0` any",
             Self::Throttled { .. } => "run the command again later, or with a smaller scope (`-n`)",
             // A redirection leads to a page to log in, or to another program.
@@ -199,6 +341,15 @@ impl ClientError {
         };
         vec![hint.to_owned()]
     }
+}
+
+/// `.spec.replicas (helm), .spec.selector (kubectl)`
+fn listed(fields: &[OwnedField]) -> String {
+    fields
+        .iter()
+        .map(|owned| format!("{} ({})", owned.field, owned.manager))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn unauthorized_hints(context: Option<&str>) -> Vec<String> {
@@ -237,6 +388,7 @@ mod tests {
             (ClientError::config("no"), Exit::Unreachable),
             (
                 ClientError::Forbidden {
+                    verb: Verb::Read,
                     what: what(),
                     message: message(),
                 },

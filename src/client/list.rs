@@ -40,6 +40,11 @@ impl ListRequest {
         self.collection().describe()
     }
 
+    /// The path of the collection.
+    pub(super) fn path(&self) -> String {
+        self.collection().path()
+    }
+
     fn collection(&self) -> Collection<'_> {
         Collection {
             group: &self.group,

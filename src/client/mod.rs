@@ -1,10 +1,12 @@
-//! The one layer that talks to a cluster: connects, discovers, asks for rights, gets and lists.
+//! The one layer that talks to a cluster: connects, discovers, asks for rights, gets, lists, watches and
+//! writes.
 //!
 //! It hands out bytes and small answers of its own; no type of the libraries beneath leaves it. It
 //! reads connection settings as kubectl does, bounds every request in time, repeats reads visibly,
 //! and words every failure once ([`ClientError`]). Nothing here knows a kind of object.
 
 mod access;
+mod answer;
 mod config;
 mod credentials;
 mod discovery;
@@ -22,7 +24,10 @@ mod target;
 #[cfg(test)]
 mod tests;
 mod version;
+mod wait;
 mod warning;
+mod watch;
+mod write;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -35,11 +40,15 @@ use tower::{BoxError, Layer as _, service_fn};
 pub use access::{Access, AccessRules, AccessVerdict};
 pub use discovery::{Discovery, Served, ServedKind};
 pub use environment::Environment;
-pub use error::ClientError;
+pub use error::{ClientError, OwnedField, Verb};
 pub use get::GetRequest;
 pub use list::{ListRequest, Listed, PageSink};
 pub use options::{ConnectOptions, Hidden, InvalidTimeout, RequestTimeout};
+pub use target::Target;
 pub use version::ServerVersion;
+pub use wait::{ObjectKey, Objects, Waited};
+pub use watch::{WatchEvent, WatchRequest};
+pub use write::{Deletion, Preconditions, WriteOptions};
 
 use crate::event::Listener;
 

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use http_body_util::BodyExt;
 use kube::client::{AuthError, Body};
-use serde::Deserialize;
 use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 
 use super::Client;
+use super::answer::Answer;
 use super::credentials;
-use super::error::ClientError;
-use super::retry::{self, Failure};
+use super::error::{ClientError, Verb};
+use super::retry::Failure;
 use super::warning;
 use crate::event::Event;
 
@@ -44,11 +44,37 @@ pub(super) struct Read {
     pub(super) post: Option<Vec<u8>>,
 }
 
-/// A complete answer.
-struct Answer {
-    status: u16,
-    retry_after: Option<Duration>,
-    body: Vec<u8>,
+impl Read {
+    fn wire(&self) -> Wire<'_> {
+        Wire {
+            verb: Verb::Read,
+            what: &self.what,
+            method: if self.post.is_some() { "POST" } else { "GET" },
+            target: &self.target,
+            accept: self.accept,
+            body: self.post.as_deref().map(|json| (JSON, json)),
+        }
+    }
+}
+
+/// The content type of what is posted.
+pub(super) const JSON: &str = "application/json";
+
+/// One request as it goes out, read or write.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wire<'a> {
+    /// What it does, as a message says it.
+    pub(super) verb: Verb,
+    /// What it does that to, as a message names it.
+    pub(super) what: &'a str,
+    /// The HTTP method.
+    pub(super) method: &'static str,
+    /// Path and query.
+    pub(super) target: &'a str,
+    /// The `Accept` header.
+    pub(super) accept: &'static str,
+    /// The content type and the body.
+    pub(super) body: Option<(&'static str, &'a [u8])>,
 }
 
 impl Client {
@@ -67,9 +93,15 @@ impl Client {
 
     /// [`read`](Self::read) by someone who holds a permit.
     pub(super) async fn read_permitted(&self, read: &Read) -> Result<Vec<u8>, ClientError> {
+        self.repeated(&read.wire()).await
+    }
+
+    /// Sends a request, again where its failure allows it: for a write only when it was surely not
+    /// carried out.
+    pub(super) async fn repeated(&self, wire: &Wire<'_>) -> Result<Vec<u8>, ClientError> {
         let mut attempt = 1;
         loop {
-            let failure = match self.attempt(read).await {
+            let failure = match self.attempt(wire).await {
                 Ok(body) => return Ok(body),
                 Err(failure) => failure,
             };
@@ -78,7 +110,7 @@ impl Client {
             };
             attempt += 1;
             self.listener.notice(Event::Retry {
-                what: read.what.clone(),
+                what: wire.what.to_owned(),
                 attempt,
                 wait,
                 because: failure.error.to_string(),
@@ -100,40 +132,66 @@ impl Client {
         })
     }
 
-    async fn attempt(&self, read: &Read) -> Result<Vec<u8>, Failure> {
+    async fn attempt(&self, wire: &Wire<'_>) -> Result<Vec<u8>, Failure> {
         let started = Instant::now();
-        let outcome = self.bounded(read).await;
-        self.listener.notice(Event::Request {
-            method: if read.post.is_some() { "POST" } else { "GET" }.to_owned(),
-            url: format!("{}{}", self.server, read.target),
-            status: outcome.as_ref().ok().map(|answer| answer.status),
-            took: started.elapsed(),
-        });
+        let outcome = self.bounded(wire, self.exchange(wire)).await;
+        self.tell(wire, outcome.as_ref().ok().map(|a| a.status), started);
         let answer = outcome?;
         if (200..300).contains(&answer.status) {
             return Ok(answer.body);
         }
-        Err(self.refusal(read, &answer))
+        Err(self.refusal(wire, &answer))
     }
 
-    async fn bounded(&self, read: &Read) -> Result<Answer, Failure> {
+    /// Tells the listener of a request that ended.
+    pub(super) fn tell(&self, wire: &Wire<'_>, status: Option<u16>, started: Instant) {
+        self.listener.notice(Event::Request {
+            method: wire.method.to_owned(),
+            url: format!("{}{}", self.server, wire.target),
+            status,
+            took: started.elapsed(),
+        });
+    }
+
+    /// Gives an exchange no more time than a request may take.
+    pub(super) async fn bounded<T>(
+        &self,
+        wire: &Wire<'_>,
+        exchange: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
         let Some(limit) = self.timeout else {
-            return self.exchange(read).await;
+            return exchange.await;
         };
-        match tokio::time::timeout(limit, self.exchange(read)).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(Failure::lasting(ClientError::Timeout {
-                what: read.what.clone(),
+        let Ok(outcome) = tokio::time::timeout(limit, exchange).await else {
+            let error = ClientError::Timeout {
+                what: wire.what.to_owned(),
                 server: self.server.clone(),
                 after: limit,
-            })),
-        }
+            };
+            return Err(Failure::lasting(if wire.verb.writes() {
+                ClientError::unknown(wire, &error)
+            } else {
+                error
+            }));
+        };
+        outcome
     }
 
-    async fn exchange(&self, read: &Read) -> Result<Answer, Failure> {
-        let request = build(read).map_err(|error| {
+    async fn exchange(&self, wire: &Wire<'_>) -> Result<Answer, Failure> {
+        let (mut answer, body) = self.open(wire).await?;
+        let body = body.collect().await;
+        answer.body = body
+            .map_err(|error| self.broken(wire, &error))?
+            .to_bytes()
+            .into();
+        Ok(answer)
+    }
+
+    /// Sends a request and returns the head of its answer, whose body is still to come.
+    pub(super) async fn open(&self, wire: &Wire<'_>) -> Result<(Answer, Body), Failure> {
+        let request = build(wire).map_err(|error| {
             Failure::lasting(ClientError::Malformed {
-                what: read.what.clone(),
+                what: wire.what.to_owned(),
                 why: format!("the request cannot be written: {error}"),
             })
         })?;
@@ -141,7 +199,7 @@ impl Client {
             .inner
             .send(request)
             .await
-            .map_err(|error| self.broken(&error))?;
+            .map_err(|error| self.broken(wire, &error))?;
         let (head, body) = response.into_parts();
         for value in head.headers.get_all(http::header::WARNING) {
             self.warn(&String::from_utf8_lossy(value.as_bytes()));
@@ -151,12 +209,12 @@ impl Client {
             .get(http::header::RETRY_AFTER)
             .and_then(|value| value.to_str().ok()?.trim().parse().ok())
             .map(Duration::from_secs);
-        let body = body.collect().await.map_err(|error| self.broken(&error))?;
-        Ok(Answer {
+        let answer = Answer {
             status: head.status.as_u16(),
             retry_after,
-            body: body.to_bytes().into(),
-        })
+            body: Vec::new(),
+        };
+        Ok((answer, body))
     }
 
     /// Passes on each warning once, however often the server repeats it.
@@ -172,39 +230,11 @@ impl Client {
         }
     }
 
-    /// Says what an answer other than a success means.
-    fn refusal(&self, read: &Read, answer: &Answer) -> Failure {
-        let status = Status::of(answer);
-        let what = read.what.clone();
-        let message = status.message;
-        let error = match answer.status {
-            401 => ClientError::Unauthorized {
-                server: self.server.clone(),
-                message,
-                context: self.context.clone(),
-            },
-            403 => ClientError::Forbidden { what, message },
-            404 => ClientError::NotFound { what, message },
-            410 => ClientError::Expired { what, message },
-            429 => ClientError::Throttled { what, message },
-            code => ClientError::Server {
-                what,
-                code,
-                reason: status.reason,
-                message,
-            },
-        };
-        Failure {
-            error,
-            passing: retry::is_passing(answer.status),
-            retry_after: answer.retry_after.or(status.retry_after),
-        }
-    }
-
     /// Says what a connection that failed means, from the causes it carries.
-    fn broken(&self, error: &kube::Error) -> Failure {
+    pub(super) fn broken(&self, wire: &Wire<'_>, error: &kube::Error) -> Failure {
         let mut words: Vec<String> = Vec::new();
         let mut timed_out = false;
+        let mut never_left = false;
         let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
         while let Some(current) = cause {
             if let Some(tls) = current.downcast_ref::<rustls::Error>() {
@@ -225,6 +255,10 @@ impl Client {
             }
             let io = current.downcast_ref::<std::io::Error>();
             timed_out |= io.is_some_and(|io| io.kind() == std::io::ErrorKind::TimedOut);
+            never_left |= io.is_some_and(|io| io.kind() == std::io::ErrorKind::ConnectionRefused);
+            never_left |= current
+                .downcast_ref::<hyper_util::client::legacy::Error>()
+                .is_some_and(hyper_util::client::legacy::Error::is_connect);
             words.push(io.map_or_else(|| current.to_string(), crate::error::why));
             // An I/O error's `source` is its content's source and leaves the content itself out.
             cause = match io.and_then(std::io::Error::get_ref) {
@@ -237,6 +271,9 @@ impl Client {
             via: self.via.clone(),
             why: innermost(&words),
         };
+        if wire.verb.writes() && !never_left {
+            return Failure::lasting(ClientError::unknown(wire, &error));
+        }
         // Who waited half a minute for a connection is not to wait for it three times more.
         if timed_out {
             Failure::lasting(error)
@@ -290,88 +327,17 @@ fn innermost(words: &[String]) -> String {
     words.last().cloned().unwrap_or_default()
 }
 
-fn build(read: &Read) -> Result<http::Request<Body>, http::Error> {
+fn build(wire: &Wire<'_>) -> Result<http::Request<Body>, http::Error> {
     let request = http::Request::builder()
-        .uri(&read.target)
-        .header(http::header::ACCEPT, read.accept);
-    match &read.post {
-        None => request.method(http::Method::GET).body(Body::empty()),
-        Some(json) => request
-            .method(http::Method::POST)
-            .header(http::header::CONTENT_TYPE, "application/json")
-            .body(Body::from(json.clone())),
+        .method(wire.method)
+        .uri(wire.target)
+        .header(http::header::ACCEPT, wire.accept);
+    match wire.body {
+        None => request.body(Body::empty()),
+        Some((content_type, bytes)) => request
+            .header(http::header::CONTENT_TYPE, content_type)
+            .body(Body::from(bytes.to_vec())),
     }
-}
-
-/// What the body of a refusal says.
-struct Status {
-    message: String,
-    reason: String,
-    retry_after: Option<Duration>,
-}
-
-impl Status {
-    fn of(answer: &Answer) -> Self {
-        match serde_json::from_slice::<StatusBody>(&answer.body) {
-            Ok(body) if body.kind == "Status" => Self {
-                message: if body.message.is_empty() {
-                    standard_words(answer.status)
-                } else {
-                    body.message
-                },
-                reason: body.reason,
-                retry_after: body
-                    .details
-                    .and_then(|details| details.retry_after_seconds)
-                    .map(Duration::from_secs),
-            },
-            _ => Self {
-                message: first_line(&answer.body).unwrap_or_else(|| standard_words(answer.status)),
-                reason: String::new(),
-                retry_after: None,
-            },
-        }
-    }
-}
-
-/// `metav1.Status`, the parts that are read.
-#[derive(Deserialize)]
-struct StatusBody {
-    #[serde(default)]
-    kind: String,
-    #[serde(default)]
-    message: String,
-    #[serde(default)]
-    reason: String,
-    #[serde(default)]
-    details: Option<StatusDetails>,
-}
-
-#[derive(Deserialize)]
-struct StatusDetails {
-    #[serde(default, rename = "retryAfterSeconds")]
-    retry_after_seconds: Option<u64>,
-}
-
-/// What the status code is called.
-fn standard_words(status: u16) -> String {
-    http::StatusCode::from_u16(status)
-        .ok()
-        .and_then(|status| status.canonical_reason())
-        .unwrap_or("no reason given")
-        .to_owned()
-}
-
-/// The first line of a body that is not a `Status`, if it reads like a sentence: a proxy's page of
-/// HTML does not.
-fn first_line(body: &[u8]) -> Option<String> {
-    const LONGEST: usize = 200;
-    let line = std::str::from_utf8(body).ok()?.lines().next()?.trim();
-    let readable = !line.is_empty()
-        && line.len() <= LONGEST
-        && !line.starts_with(['<', '{', '['])
-        && !line.contains(char::is_control);
-    readable.then(|| line.to_owned())
 }
 
 #[cfg(test)]

@@ -5,10 +5,13 @@
 //! 599 and fails [`Scripted::done`]. A script may also be a function that answers any request.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::BodyExt;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full};
 use kube::client::{Body, ConfigExt as _};
 use tower::{BoxError, Layer as _, service_fn};
 
@@ -37,8 +40,13 @@ enum Reply {
         headers: Vec<(&'static str, String)>,
         body: Vec<u8>,
     },
+    /// A success whose body begins and never ends: a watch.
+    Endless(Vec<u8>),
     Hang,
+    /// The connection breaks once the request is sent.
     Break,
+    /// There is no connection to be had.
+    Unconnected,
 }
 
 impl Exchange {
@@ -50,6 +58,21 @@ impl Exchange {
     /// Expects a POST to this path.
     pub(crate) fn post(target: impl Into<String>) -> Self {
         Self::expecting("POST", target.into())
+    }
+
+    /// Expects a PATCH of this path and query.
+    pub(crate) fn patch(target: impl Into<String>) -> Self {
+        Self::expecting("PATCH", target.into())
+    }
+
+    /// Expects a PUT to this path and query.
+    pub(crate) fn put(target: impl Into<String>) -> Self {
+        Self::expecting("PUT", target.into())
+    }
+
+    /// Expects a DELETE of this path.
+    pub(crate) fn delete(target: impl Into<String>) -> Self {
+        Self::expecting("DELETE", target.into())
     }
 
     fn expecting(method: &'static str, target: String) -> Self {
@@ -107,6 +130,18 @@ impl Exchange {
     /// Never answers.
     pub(crate) fn hang(mut self) -> Self {
         self.reply = Reply::Hang;
+        self
+    }
+
+    /// Answers with the beginning of a body, and no more.
+    pub(crate) fn begin(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.reply = Reply::Endless(body.into());
+        self
+    }
+
+    /// Refuses the connection: the request never leaves.
+    pub(crate) fn unconnected(mut self) -> Self {
+        self.reply = Reply::Unconnected;
         self
     }
 
@@ -248,10 +283,16 @@ impl Listener for Recorder {
     }
 }
 
+type ReplyBody = UnsyncBoxBody<Bytes, BoxError>;
+
+fn whole(body: Vec<u8>) -> ReplyBody {
+    Full::from(body).map_err(BoxError::from).boxed_unsync()
+}
+
 async fn play(
     state: Arc<Mutex<State>>,
     request: Request<Body>,
-) -> Result<Response<Body>, BoxError> {
+) -> Result<Response<ReplyBody>, BoxError> {
     let (head, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
     let mut headers: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -292,13 +333,24 @@ async fn play(
         reply
     };
     match reply {
-        None => Ok(Response::builder().status(599).body(Body::empty())?),
+        None => Ok(Response::builder().status(599).body(whole(Vec::new()))?),
         Some(Reply::Hang) => std::future::pending().await,
         Some(Reply::Break) => Err(std::io::Error::new(
             std::io::ErrorKind::ConnectionReset,
             "connection reset by peer",
         )
         .into()),
+        Some(Reply::Unconnected) => Err(std::io::Error::new(
+            std::io::ErrorKind::ConnectionRefused,
+            "connection refused",
+        )
+        .into()),
+        Some(Reply::Endless(body)) => {
+            // What never comes after the data keeps the body open.
+            let never = std::future::pending::<Option<Result<http::HeaderMap, Infallible>>>();
+            let body = Full::<Bytes>::from(body).with_trailers(never);
+            Ok(Response::new(body.map_err(BoxError::from).boxed_unsync()))
+        }
         Some(Reply::Answer {
             status,
             headers,
@@ -308,7 +360,7 @@ async fn play(
             for (name, value) in headers {
                 response = response.header(name, value);
             }
-            Ok(response.body(Body::from(body))?)
+            Ok(response.body(whole(body))?)
         }
     }
 }

@@ -43,6 +43,48 @@ impl Collection<'_> {
     }
 }
 
+/// One object as the API's paths name it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Target {
+    /// The API group; empty for the core group.
+    pub group: String,
+    /// The version, e.g. `v1`.
+    pub version: String,
+    /// The resource's plural, e.g. `pods`.
+    pub plural: String,
+    /// The namespace; none for what has none.
+    pub namespace: Option<String>,
+    /// The object's name.
+    pub name: String,
+}
+
+impl Target {
+    /// How messages name it: `services/cart in shop`.
+    pub fn what(&self) -> String {
+        let mut words = format!("{}/{}", self.plural, self.name);
+        if let Some(namespace) = &self.namespace {
+            words.push_str(" in ");
+            words.push_str(namespace);
+        }
+        words
+    }
+
+    /// The path of the object.
+    pub(super) fn path(&self) -> String {
+        format!("{}/{}", self.collection().path(), escape(&self.name))
+    }
+
+    /// Where the object's kind is listed and created.
+    pub(super) fn collection(&self) -> Collection<'_> {
+        Collection {
+            group: &self.group,
+            version: &self.version,
+            plural: &self.plural,
+            namespace: self.namespace.as_deref(),
+        }
+    }
+}
+
 /// `/api/v1` for the core group, `/apis/<group>/<version>` for others.
 pub(super) fn group_version_path(group: &str, version: &str) -> String {
     let (group, version) = (escape(group), escape(version));

@@ -4,3 +4,5 @@ mod answers;
 mod lists;
 mod requests;
 mod settings;
+mod waits;
+mod writes;

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::join;
 
-use crate::client::{Client, ClientError, Discovery, Served};
+use crate::client::{Client, ClientError, Discovery, Served, Verb};
 use crate::error::Error;
 use crate::inventory::{Input, Inventory, InventoryBuilder, Subject, Unread};
 use crate::kinds::{Kind, KindSet, Name};
@@ -94,6 +94,7 @@ pub async fn read(client: &Client, request: &LiveRequest) -> Result<LiveRead, Er
     let kinds = reader.versions.keys().copied();
     if reader.rights.are_none(kinds, ground.homes()) {
         return Err(ClientError::Forbidden {
+            verb: Verb::Read,
             what: "any object".to_owned(),
             message: "no right to list any of the kinds in question".to_owned(),
         }
@@ -213,7 +214,13 @@ impl Miss {
             | ClientError::Credentials { .. }
             | ClientError::Unreachable { .. }
             | ClientError::Tls { .. }
-            | ClientError::Unauthorized { .. } => return Err(error.into()),
+            | ClientError::Unauthorized { .. }
+            // What becomes of writes; this one reads.
+            | ClientError::Conflict { .. }
+            | ClientError::Changed { .. }
+            | ClientError::Exists { .. }
+            | ClientError::Refused { .. }
+            | ClientError::Unknown { .. } => return Err(error.into()),
         };
         Ok(Self { forbidden, reason })
     }
