@@ -2,7 +2,7 @@
 //!
 //! Data flows one way, and modules depend only on those above them in this list (a test holds it):
 //! `event`, `exit`, `error` → `kinds` → `inventory` → `mesh` → `semantics` → `waypoint` →
-//! `translate` → `checks` → `report` → `render` → `client` → `source` → `ui`, `cli`. See
+//! `translate` → `checks` → `report` → `render` → `client` → `source` → `execute` → `ui`, `cli`. See
 //! `ARCHITECTURE.md`.
 
 pub mod checks;
@@ -10,6 +10,7 @@ pub mod cli;
 pub mod client;
 pub mod error;
 pub mod event;
+pub mod execute;
 pub mod exit;
 pub mod inventory;
 pub mod kinds;
