@@ -2,7 +2,8 @@
 //!
 //! Data flows one way, and modules depend only on those above them in this list (a test holds it):
 //! `event`, `exit`, `error` → `kinds` → `inventory` → `mesh` → `semantics` → `waypoint` →
-//! `translate` → `checks` → `report` → `render` → `client` → `source` → `execute` → `ui`, `cli`. See
+//! `translate` → `checks` → `plan` → `journal` → `report` → `render` → `client` → `source` →
+//! `execute` → `ui`, `cli`. See
 //! `ARCHITECTURE.md`.
 
 pub mod checks;
@@ -13,8 +14,10 @@ pub mod event;
 pub mod execute;
 pub mod exit;
 pub mod inventory;
+pub mod journal;
 pub mod kinds;
 pub mod mesh;
+pub mod plan;
 pub mod render;
 pub mod report;
 pub mod semantics;

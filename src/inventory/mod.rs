@@ -136,6 +136,23 @@ pub struct Unread {
 }
 
 impl Unread {
+    /// What it is, in words.
+    pub fn what(&self) -> String {
+        match &self.subject {
+            Subject::List { kind, .. } if self.place.is_some() => format!("a {kind}"),
+            Subject::List {
+                kind,
+                namespace: None,
+            } => kind.resource(),
+            Subject::List {
+                kind,
+                namespace: Some(namespace),
+            } => format!("{} in {namespace}", kind.resource()),
+            Subject::Object(object) => object.to_string(),
+            Subject::File(name) => name.clone(),
+        }
+    }
+
     /// Whether it is a file, or a part of one, which may hold any kind.
     pub fn is_of_a_file(&self) -> bool {
         self.place.is_some() || matches!(self.subject, Subject::File(_))

@@ -213,6 +213,55 @@ impl fmt::Display for ObjectRef {
     }
 }
 
+impl ObjectRef {
+    /// The reference as plans and journals have it, unambiguous for any kind:
+    /// `VirtualService.networking.istio.io/shop/reviews`, `Namespace/shop`.
+    pub fn key(&self) -> String {
+        let mut key = self.kind.written().to_owned();
+        for (separator, part) in [('.', self.kind.group()), ('/', &*self.namespace)] {
+            if !part.is_empty() {
+                key.push(separator);
+                key.push_str(part);
+            }
+        }
+        key.push('/');
+        key.push_str(&self.name);
+        key
+    }
+
+    /// Reads what [`ObjectRef::key`] wrote.
+    pub fn from_key(key: &str) -> Option<Self> {
+        let (kind, rest) = key.split_once('/')?;
+        let (written, group) = kind.split_once('.').unwrap_or((kind, ""));
+        let mut kinds = Kind::ALL.iter().copied();
+        let kind = kinds.find(|kind| kind.written() == written && kind.group() == group)?;
+        let (namespace, name) = match kind.scope() {
+            Scope::Cluster => ("", rest),
+            Scope::Namespaced => rest.split_once('/')?,
+        };
+        let unnamed =
+            name.is_empty() || (kind.scope() == Scope::Namespaced && namespace.is_empty());
+        (!unnamed).then(|| Self::new(kind, &Name::from(namespace), &Name::from(name)))
+    }
+}
+
+impl serde::Serialize for ObjectRef {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.key())
+    }
+}
+
+impl<'de> Deserialize<'de> for ObjectRef {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let key = String::deserialize(deserializer)?;
+        Self::from_key(&key).ok_or_else(|| {
+            serde::de::Error::custom(format!(
+                "`{key}` names no object of a kind that is known here"
+            ))
+        })
+    }
+}
+
 /// A Namespace: its labels say which data plane its pods join.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Namespace {
@@ -224,6 +273,25 @@ super::resource!(Namespace);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reference_is_read_back_from_its_key() {
+        let shop = Name::from("shop");
+        for kind in Kind::ALL {
+            let object = ObjectRef::new(*kind, &shop, &Name::from("a.b"));
+            assert_eq!(ObjectRef::from_key(&object.key()), Some(object));
+        }
+        for broken in [
+            "",
+            "Service",
+            "Service/shop",
+            "Service//a",
+            "Service/shop/",
+            "Cake/shop/a",
+        ] {
+            assert_eq!(ObjectRef::from_key(broken), None, "{broken}");
+        }
+    }
 
     #[test]
     fn labels_are_sorted_and_the_copy_of_kubectl_is_dropped() {

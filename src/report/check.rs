@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{API_VERSION, Header};
 use crate::checks::{Finding, Judgement, NotRunReason, Remedy, Scope, Severity, Verdict, by_id};
-use crate::inventory::{Input, Subject, Unread};
+use crate::inventory::{Input, Unread};
 use crate::kinds::Name;
 use crate::mesh::Mesh;
 use crate::mesh::waypoints::Traffic;
@@ -202,23 +202,8 @@ pub struct UnreadEntry {
 
 impl From<&Unread> for UnreadEntry {
     fn from(unread: &Unread) -> Self {
-        let what = match &unread.subject {
-            Subject::List { kind, .. } if unread.place.is_some() => format!("a {kind}"),
-            Subject::List {
-                kind,
-                namespace: None,
-            } => kind.resource(),
-            Subject::List {
-                kind,
-                namespace: Some(namespace),
-            } => {
-                format!("{} in {namespace}", kind.resource())
-            }
-            Subject::Object(object) => object.to_string(),
-            Subject::File(name) => name.clone(),
-        };
         Self {
-            what,
+            what: unread.what(),
             reason: unread.reason.clone(),
             place: unread.place.as_ref().map(ToString::to_string),
         }

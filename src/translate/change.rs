@@ -130,7 +130,7 @@ fn without_last_applied(meta: &mut Map<String, Value>) {
 }
 
 /// A JSON merge patch, applied (RFC 7386).
-pub(super) fn merge(target: &mut Value, patch: &Value) {
+pub fn merge(target: &mut Value, patch: &Value) {
     let Value::Object(patch) = patch else {
         *target = patch.clone();
         return;

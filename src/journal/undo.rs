@@ -1,0 +1,62 @@
+//! The plan that undoes a run, from its journal.
+
+use std::collections::BTreeSet;
+
+use super::{Journal, Place, Progress};
+use crate::plan::{Plan, StepId, Write};
+
+/// What undoes a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undo {
+    /// The plan.
+    pub plan: Plan,
+    /// Steps of which nothing is undone, since they are not after the one asked for.
+    pub left: Vec<StepId>,
+}
+
+/// The plan that takes a namespace back to what it was before a run, or as it was after one of its
+/// steps.
+///
+/// Writes that were noted and of which nobody knows whether they were made are undone as well: the
+/// objects tell whether there is anything to undo.
+pub fn undo(journal: &Journal, to: Option<&StepId>) -> Option<Undo> {
+    let state = journal.state();
+    let from = match to {
+        None => 0,
+        Some(step) => journal.plan.position(step)? + 1,
+    };
+    let made = |step: usize, stage: usize, write: usize| -> Option<Write> {
+        if step < from {
+            return None;
+        }
+        match state.writes.get(&Place { step, stage, write })? {
+            Progress::Intended(write) => Some(write.clone()),
+            Progress::Made(write, generation) => Some(remembering(write.clone(), *generation)),
+            Progress::Kept(_) => None,
+        }
+    };
+    let steps = journal.plan.steps.iter().take(from);
+    let done: BTreeSet<usize> = state.writes.keys().map(|place| place.step).collect();
+    let left = steps
+        .enumerate()
+        .filter(|(at, _)| done.contains(at))
+        .map(|(_, step)| step.id.clone());
+    Some(Undo {
+        left: left.collect(),
+        plan: journal.plan.reversed(made),
+    })
+}
+
+/// A write whose undo notices whether the object was changed since.
+fn remembering(write: Write, generation: Option<i64>) -> Write {
+    match write {
+        Write::Create {
+            object, manifest, ..
+        } => Write::Create {
+            object,
+            manifest,
+            generation,
+        },
+        other => other,
+    }
+}

@@ -1,0 +1,720 @@
+//! Cutting a translation into steps.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use super::condition::{Condition, Pods, deployment_of};
+use super::step::{Rollout, Stage, Step, StepId};
+use super::write::{Planned, Write};
+use super::{Direction, Manner, Obstacle, Plan, order};
+use crate::kinds::{IntOrString, Kind, Name, ObjectRef};
+use crate::mesh::Mesh;
+use crate::mesh::injection::Injection;
+use crate::mesh::waypoints::{USE_WAYPOINT, USE_WAYPOINT_NAMESPACE};
+use crate::mesh::workloads::{DataPlane, Role, TUNNEL_LABEL, Workload, data_plane};
+use crate::translate::change::new_object;
+use crate::translate::{Change, Decision, Edit, Phase};
+use crate::waypoint::{self, Feature};
+
+/// What a plan is made of.
+#[derive(Clone, Copy)]
+pub struct Ground<'a> {
+    /// The mesh as it is.
+    pub mesh: &'a Mesh,
+    /// The namespace that is moved.
+    pub namespace: &'a Name,
+    /// What its objects become.
+    pub decision: &'a Decision<'a>,
+    /// Whether it was said what becomes of callers that go past the waypoint.
+    pub guarded: bool,
+    /// Workloads that keep their sidecars.
+    pub deferred: &'a BTreeSet<(Name, Name)>,
+}
+
+/// The plan of a namespace, and what stands in its way beside what checks and the translation say.
+pub fn plan(ground: &Ground<'_>) -> (Plan, Vec<Obstacle>) {
+    let cut = Cut::of(ground);
+    let moving = moving(ground);
+    let manner = cut.manner(ground, &moving);
+    let order = order::of(ground.mesh, ground.namespace, &moving);
+    let mut steps = vec![
+        hbone(ground, &cut),
+        waypoint_step(ground, &cut),
+        policies(&cut),
+        bind(ground, &cut),
+    ];
+    let switches = switches(ground, &cut, &order, manner);
+    let injection = injection(&cut);
+    match manner {
+        Manner::Templates => steps.extend(switches.into_iter().chain([injection])),
+        Manner::Namespace => steps.extend([injection].into_iter().chain(switches)),
+    }
+    steps.extend(cut.routes());
+    let remainder = remainder(ground);
+    steps.push(verify(ground, &cut, &remainder));
+    steps.push(cut.finish());
+    steps.retain(|step| step.id == StepId::Verify || !step.stages.is_empty());
+    if steps.len() == 1 {
+        steps.clear();
+    }
+    let mut wave = 0;
+    let mut last: Option<(bool, u32)> = None;
+    for step in &mut steps {
+        let this = (matches!(step.id, StepId::Switch(_)), step.wave);
+        if last.is_some_and(|last| !(last.0 && this.0 && last.1 == this.1)) {
+            wave += 1;
+        }
+        last = Some(this);
+        step.wave = wave;
+    }
+    let plan = Plan {
+        namespace: ground.namespace.clone(),
+        direction: Direction::Forward,
+        manner,
+        steps,
+        remainder,
+    };
+    (plan, past_waypoints(ground, &order))
+}
+
+/// The changes of a translation, by the step that makes them.
+#[derive(Default)]
+struct Cut<'a> {
+    opening: Vec<&'a Change>,
+    waypoints: Vec<&'a Change>,
+    policies: Vec<&'a Change>,
+    bound: Vec<&'a Change>,
+    enrolled: Vec<&'a Change>,
+    templates: BTreeMap<ObjectRef, &'a Change>,
+    injection: Vec<&'a Change>,
+    routes: Vec<&'a Change>,
+    finish: Vec<&'a Change>,
+}
+
+impl<'a> Cut<'a> {
+    fn of(ground: &Ground<'a>) -> Self {
+        let mut cut = Self::default();
+        for change in ground.decision.made(None) {
+            let object = change.edit.object();
+            // What must change elsewhere is its owner's; the checks name it.
+            let elsewhere = object.kind != Kind::Namespace && object.namespace != *ground.namespace;
+            if elsewhere {
+                continue;
+            }
+            let is_new = matches!(change.edit, Edit::Create(_));
+            match (change.phase, object.kind) {
+                (Phase::Prepare, Kind::NetworkPolicy) => cut.opening.push(change),
+                (Phase::Prepare, Kind::DestinationRule) if !is_new => cut.opening.push(change),
+                (Phase::Prepare, Kind::Gateway) => cut.waypoints.push(change),
+                (Phase::Prepare, _) => cut.policies.push(change),
+                (Phase::Enrol, Kind::Namespace) => cut.enrolled.push(change),
+                (Phase::Enrol, _) => cut.bound.push(change),
+                (Phase::Switch, Kind::Namespace) => cut.injection.push(change),
+                (Phase::Switch, _) => {
+                    cut.templates.insert(object.clone(), change);
+                }
+                (Phase::Routes, _) | (Phase::Retire, Kind::VirtualService) => {
+                    cut.routes.push(change);
+                }
+                (Phase::Retire, _) => cut.finish.push(change),
+            }
+        }
+        cut
+    }
+
+    fn manner(&self, ground: &Ground<'_>, moving: &[&Workload]) -> Manner {
+        let waits = |workload: &&Workload| self.templates.contains_key(&workload.object);
+        let defers = ground
+            .deferred
+            .iter()
+            .any(|(home, _)| home == ground.namespace);
+        if defers || moving.iter().any(waits) {
+            Manner::Templates
+        } else {
+            Manner::Namespace
+        }
+    }
+
+    /// For each host, its routes, and what they replace once they are accepted.
+    fn routes(&self) -> Vec<Step> {
+        let mut groups: Vec<(BTreeSet<&ObjectRef>, Vec<&Change>)> = Vec::new();
+        for change in &self.routes {
+            let mut sources: BTreeSet<&ObjectRef> = change.because.iter().collect();
+            if change.edit.object().kind == Kind::VirtualService {
+                sources.insert(change.edit.object());
+            }
+            let (joined, apart): (Vec<_>, Vec<_>) = groups
+                .into_iter()
+                .partition(|(known, _)| !known.is_disjoint(&sources));
+            let mut changes = vec![*change];
+            for (known, more) in joined {
+                sources.extend(known);
+                changes.extend(more);
+            }
+            groups = apart;
+            groups.push((sources, changes));
+        }
+        let mut steps: Vec<Step> = groups
+            .into_iter()
+            .map(|(_, changes)| routes_step(self, &changes))
+            .collect();
+        steps.sort_by(|a, b| a.id.cmp(&b.id));
+        steps
+    }
+
+    fn finish(&self) -> Step {
+        let mut step = Step::new(StepId::Finish);
+        // A guard is chosen for its workload alone before what stood beside it goes.
+        let (kept, gone): (Vec<&Change>, Vec<&Change>) = self
+            .finish
+            .iter()
+            .partition(|change| !matches!(change.edit, Edit::Remove(_)));
+        for changes in [kept, gone] {
+            if let Some(stage) = stage(&changes, |change| seen(change), |_| Condition::Settled) {
+                step.stages.push(stage);
+            }
+        }
+        step
+    }
+}
+
+fn write_of(change: &Change) -> Planned {
+    Planned::Write(match &change.edit {
+        Edit::Create(manifest) => Write::Create {
+            object: manifest.object().clone(),
+            manifest: manifest.json().clone(),
+            generation: None,
+        },
+        Edit::Update { before, after, .. } => {
+            Write::between(after.object(), before.json(), after.json())
+        }
+        Edit::Remove(manifest) => Write::Remove {
+            object: manifest.object().clone(),
+            manifest: manifest.json().clone(),
+            generation: None,
+        },
+    })
+}
+
+/// Changes that are written together; nothing where there are none.
+fn stage(
+    changes: &[&Change],
+    gate: impl Fn(&Change) -> Condition,
+    undone: impl Fn(&Change) -> Condition,
+) -> Option<Stage> {
+    let each = |condition: &dyn Fn(&Change) -> Condition| {
+        let mut all: Vec<Condition> = Vec::new();
+        for change in changes {
+            let one = condition(change);
+            if !all.contains(&one) {
+                all.push(one);
+            }
+        }
+        all
+    };
+    (!changes.is_empty()).then(|| Stage {
+        writes: changes.iter().map(|change| write_of(change)).collect(),
+        gate: each(&gate),
+        undone: each(&undone),
+    })
+}
+
+/// istiod has seen what was written; what is gone cannot tell.
+fn seen(change: &Change) -> Condition {
+    match &change.edit {
+        Edit::Remove(_) => Condition::Settled,
+        edit => Condition::Seen {
+            object: edit.object().clone(),
+        },
+    }
+}
+
+fn has_or_gets_sidecar(workload: &Workload) -> bool {
+    workload.has_sidecar() || matches!(workload.injection, Injection::Injected(_))
+}
+
+/// The workloads that lose their sidecars.
+fn moving<'a>(ground: &Ground<'a>) -> Vec<&'a Workload> {
+    let all = ground.mesh.workloads_in(ground.namespace).iter();
+    all.filter(|workload| {
+        let object = &workload.object;
+        let name = (object.namespace.clone(), object.name.clone());
+        workload.role == Role::Application
+            && workload.has_template
+            && has_or_gets_sidecar(workload)
+            && !ground.deferred.contains(&name)
+            && !matches!(object.kind, Kind::Job | Kind::Pod)
+    })
+    .collect()
+}
+
+/// What keeps its sidecars when all is done.
+fn remainder(ground: &Ground<'_>) -> Vec<ObjectRef> {
+    let all = ground.mesh.workloads_in(ground.namespace).iter();
+    let left = all.filter(|workload| {
+        let object = &workload.object;
+        let name = (object.namespace.clone(), object.name.clone());
+        let ends = workload.runs_to_completion() && workload.pod_count() > 0;
+        let bare = !workload.has_template && workload.has_sidecar();
+        workload.role == Role::Application
+            && workload.has_sidecar()
+            && (ground.deferred.contains(&name) || ends || bare)
+    });
+    left.map(|workload| workload.object.clone()).collect()
+}
+
+/// What accepts no HBONE is replaced, and ways for it are opened.
+fn hbone(ground: &Ground<'_>, cut: &Cut<'_>) -> Step {
+    let mut step = Step::new(StepId::Hbone);
+    step.stages.extend(stage(
+        &cut.opening,
+        |_| Condition::Settled,
+        |_| Condition::Settled,
+    ));
+    for workload in ground.mesh.workloads_in(ground.namespace) {
+        let mute = ground.mesh.pods(workload).any(|pod| match workload.role {
+            Role::Application => {
+                data_plane(pod) == DataPlane::Sidecar
+                    && !pod.metadata.labels.has(TUNNEL_LABEL, "http")
+            }
+            Role::Gateway => pod
+                .detail
+                .as_ref()
+                .is_some_and(|detail| detail.hbone_env == Some(false)),
+            Role::Waypoint | Role::Istio => false,
+        });
+        let restarts = matches!(
+            workload.object.kind,
+            Kind::Deployment | Kind::StatefulSet | Kind::DaemonSet
+        );
+        if !mute || !restarts || !workload.has_template {
+            continue;
+        }
+        let pods = match workload.role {
+            Role::Application => Pods::Sidecars,
+            _ => Pods::Any,
+        };
+        let rolled = |pods| Condition::RolledOut {
+            workload: workload.object.clone(),
+            pods,
+        };
+        step.stages.push(Stage {
+            writes: vec![Planned::Restart(workload.object.clone())],
+            gate: vec![rolled(pods)],
+            undone: vec![rolled(Pods::Any)],
+        });
+        step.rollouts.push(rollout(ground.mesh, workload));
+    }
+    step
+}
+
+fn waypoint_step(ground: &Ground<'_>, cut: &Cut<'_>) -> Step {
+    let mut step = Step::new(StepId::Waypoint);
+    for change in &cut.waypoints {
+        let gateway = change.edit.object().clone();
+        let ready = Condition::WaypointReady {
+            gateway: gateway.clone(),
+        };
+        step.stages.push(Stage {
+            writes: vec![write_of(change)],
+            gate: vec![ready.clone()],
+            undone: Vec::new(),
+        });
+        if matches!(change.edit, Edit::Create(_)) && is_replicated(ground, cut, &gateway) {
+            step.stages.push(Stage {
+                writes: vec![
+                    Planned::Set {
+                        object: deployment_of(&gateway),
+                        path: ["spec", "replicas"].map(str::to_owned).to_vec(),
+                        value: 2.into(),
+                    },
+                    Planned::Write(budget(&gateway)),
+                ],
+                gate: vec![ready],
+                undone: Vec::new(),
+            });
+        }
+    }
+    step
+}
+
+/// Whether a workload behind a waypoint has more than one pod: then the waypoint must not be what
+/// fails first.
+fn is_replicated(ground: &Ground<'_>, cut: &Cut<'_>, gateway: &ObjectRef) -> bool {
+    let mesh = ground.mesh;
+    let mut bound = cut
+        .bound
+        .iter()
+        .filter(|change| change.because.contains(gateway));
+    bound.any(|change| {
+        let object = change.edit.object();
+        let mut known = mesh
+            .services_in(&object.namespace)
+            .iter()
+            .filter(|s| s.object == *object);
+        known.any(|service| {
+            let mut backing = mesh.backing(service);
+            backing.any(|workload| workload.replicas.unwrap_or(0) > 1 || workload.pod_count() > 1)
+        })
+    })
+}
+
+/// The PodDisruptionBudget of a waypoint with two pods.
+fn budget(gateway: &ObjectRef) -> Write {
+    let labels = json!({crate::mesh::workloads::GATEWAY_NAME_LABEL: &*gateway.name});
+    let manifest = new_object(
+        Kind::PodDisruptionBudget,
+        &gateway.namespace,
+        &gateway.name,
+        Some(gateway),
+        &[],
+        json!({"minAvailable": 1, "selector": {"matchLabels": labels}}),
+    );
+    Write::Create {
+        object: manifest.object().clone(),
+        manifest: manifest.json().clone(),
+        generation: None,
+    }
+}
+
+/// Policies: what is new first, then what makes room for it. istiod has seen one before the other.
+fn policies(cut: &Cut<'_>) -> Step {
+    let mut step = Step::new(StepId::Policies);
+    let (new, changed): (Vec<&Change>, Vec<&Change>) = cut
+        .policies
+        .iter()
+        .partition(|change| matches!(change.edit, Edit::Create(_)));
+    for changes in [new, changed] {
+        let gate = |change: &Change| match change.edit.object().kind {
+            Kind::AuthorizationPolicy => seen(change),
+            _ => Condition::Settled,
+        };
+        step.stages
+            .extend(stage(&changes, gate, |_| Condition::Settled));
+    }
+    step
+}
+
+fn bind(ground: &Ground<'_>, cut: &Cut<'_>) -> Step {
+    let mut step = Step::new(StepId::Bind);
+    let gate = |change: &Change| binding(change).unwrap_or(Condition::Settled);
+    step.stages
+        .extend(stage(&cut.bound, gate, |_| Condition::Settled));
+    step.stages.extend(stage(
+        &cut.enrolled,
+        |_| Condition::Settled,
+        |_| Condition::Settled,
+    ));
+    let accepted: Vec<Condition> = cut.accepted().collect();
+    if !accepted.is_empty() && !step.stages.is_empty() {
+        step.stages.push(Stage {
+            gate: accepted,
+            ..Stage::default()
+        });
+    }
+    for workload in ground.mesh.workloads_in(ground.namespace) {
+        let captured = workload.role == Role::Application
+            && ground
+                .mesh
+                .pods(workload)
+                .any(|pod| data_plane(pod) == DataPlane::None)
+            && !workload.host_network;
+        if captured && !cut.enrolled.is_empty() {
+            step.risks.push(format!(
+                "pods of {} have no sidecar: ztunnel takes their connections from the moment on in which the namespace is labelled",
+                workload.object.short()
+            ));
+        }
+    }
+    step
+}
+
+impl Cut<'_> {
+    /// That the policies at the waypoint are accepted there.
+    fn accepted(&self) -> impl Iterator<Item = Condition> {
+        self.policies.iter().filter_map(|change| {
+            let after = change.edit.after()?;
+            let object = after.object();
+            let attached = after.json().pointer("/spec/targetRefs").is_some();
+            (attached && object.kind == Kind::AuthorizationPolicy).then(|| {
+                Condition::PolicyAccepted {
+                    policy: object.clone(),
+                }
+            })
+        })
+    }
+}
+
+/// That a Service is bound to the waypoint that its label names.
+fn binding(change: &Change) -> Option<Condition> {
+    let after = change.edit.after()?;
+    let service = after.object().clone();
+    let label = |key: &str| {
+        after
+            .json()
+            .pointer("/metadata/labels")?
+            .get(key)?
+            .as_str()
+            .map(Name::from)
+    };
+    let home = label(USE_WAYPOINT_NAMESPACE).unwrap_or_else(|| service.namespace.clone());
+    let waypoint = ObjectRef::new(Kind::Gateway, &home, &label(USE_WAYPOINT)?);
+    Some(Condition::Bound { service, waypoint })
+}
+
+/// The name of a workload in a step's: its own, with its kind where another has the same.
+fn switch_name(mesh: &Mesh, object: &ObjectRef) -> String {
+    let mut same = mesh.workloads_in(&object.namespace).iter();
+    let shared =
+        same.any(|other| other.object.name == object.name && other.object.kind != object.kind);
+    if shared {
+        format!(
+            "{}.{}",
+            object.kind.written().to_ascii_lowercase(),
+            object.name
+        )
+    } else {
+        object.name.to_string()
+    }
+}
+
+fn switches(ground: &Ground<'_>, cut: &Cut<'_>, order: &order::Order, manner: Manner) -> Vec<Step> {
+    let mesh = ground.mesh;
+    let find = |object: &ObjectRef| {
+        mesh.workloads_in(ground.namespace)
+            .iter()
+            .find(|w| w.object == *object)
+    };
+    let mut steps = Vec::new();
+    for (wave, objects) in order.waves.iter().enumerate() {
+        for object in objects {
+            let Some(workload) = find(object) else {
+                continue;
+            };
+            let planned = match (manner, cut.templates.get(object)) {
+                (_, Some(change)) => write_of(change),
+                // Pods of the next run of a CronJob ask the namespace.
+                (Manner::Namespace, None)
+                    if workload.has_sidecar() && object.kind != Kind::CronJob =>
+                {
+                    Planned::Restart(object.clone())
+                }
+                _ => continue,
+            };
+            let mut step = Step::new(StepId::Switch(switch_name(mesh, object)));
+            step.wave = u32::try_from(wave).unwrap_or(u32::MAX);
+            let rolled = |pods| Condition::RolledOut {
+                workload: object.clone(),
+                pods,
+            };
+            let replaces = object.kind != Kind::CronJob;
+            let accepts = !mesh.pods(workload).any(|pod| {
+                data_plane(pod) == DataPlane::Sidecar
+                    && !pod.metadata.labels.has(TUNNEL_LABEL, "http")
+            });
+            let back = if workload.has_sidecar() && accepts {
+                Pods::Sidecars
+            } else {
+                Pods::Any
+            };
+            step.stages.push(Stage {
+                writes: vec![planned],
+                gate: if replaces {
+                    vec![rolled(Pods::Ambient)]
+                } else {
+                    Vec::new()
+                },
+                undone: if replaces {
+                    vec![rolled(back)]
+                } else {
+                    Vec::new()
+                },
+            });
+            if replaces {
+                step.rollouts.push(rollout(mesh, workload));
+            }
+            steps.push(step);
+        }
+    }
+    steps
+}
+
+fn injection(cut: &Cut<'_>) -> Step {
+    let mut step = Step::new(StepId::Injection);
+    step.stages.extend(stage(
+        &cut.injection,
+        |_| Condition::Settled,
+        |_| Condition::Settled,
+    ));
+    step
+}
+
+fn routes_step(cut: &Cut<'_>, changes: &[&Change]) -> Step {
+    let host = |change: &&Change| {
+        let json = change.edit.after()?.json();
+        json.pointer("/spec/parentRefs/0/name")?
+            .as_str()
+            .map(str::to_owned)
+    };
+    // In the order of the translation, which puts what others refer to first.
+    let ordered = |which: &dyn Fn(&Change) -> bool| -> Vec<&Change> {
+        let mine = cut
+            .routes
+            .iter()
+            .filter(|change| changes.iter().any(|c| std::ptr::eq(*c, **change)));
+        mine.filter(|change| which(change)).copied().collect()
+    };
+    let new = ordered(&|change| change.edit.object().kind != Kind::VirtualService);
+    let old = ordered(&|change| change.edit.object().kind == Kind::VirtualService);
+    let name = new.iter().find_map(host).unwrap_or_else(|| {
+        let first = changes
+            .first()
+            .map(|change| change.edit.object().name.to_string());
+        first.unwrap_or_default()
+    });
+    let mut step = Step::new(StepId::Routes(name));
+    let accepted = |change: &Change| match change.edit.object().kind {
+        Kind::HTTPRoute | Kind::GRPCRoute | Kind::TCPRoute | Kind::TLSRoute => {
+            Condition::RouteAccepted {
+                route: change.edit.object().clone(),
+            }
+        }
+        _ => Condition::Settled,
+    };
+    step.stages
+        .extend(stage(&new, accepted, |_| Condition::Settled));
+    step.stages
+        .extend(stage(&old, |_| Condition::Settled, |_| Condition::Settled));
+    step
+}
+
+fn verify(ground: &Ground<'_>, cut: &Cut<'_>, remainder: &[ObjectRef]) -> Step {
+    let mut step = Step::new(StepId::Verify);
+    let mut gate = vec![Condition::NoSidecars {
+        namespace: ground.namespace.clone(),
+        except: remainder.to_vec(),
+    }];
+    gate.extend(cut.bound.iter().filter_map(|change| binding(change)));
+    gate.extend(cut.accepted());
+    step.stages.push(Stage {
+        gate,
+        ..Stage::default()
+    });
+    step
+}
+
+fn rollout(mesh: &Mesh, workload: &Workload) -> Rollout {
+    let pods = workload
+        .replicas
+        .unwrap_or_else(|| u32::try_from(workload.pod_count()).unwrap_or(u32::MAX));
+    let strategy = match (workload.update_strategy.kind.as_str(), workload.object.kind) {
+        ("", _) => "RollingUpdate",
+        (named, _) => named,
+    };
+    let whole = mesh.inventory().whole(&workload.object).unwrap_or_default();
+    let number = |path: &str| whole.pointer(path).and_then(Value::as_u64);
+    let at_once = at_once(workload, pods, &whole);
+    Rollout {
+        workload: workload.object.clone(),
+        pods,
+        strategy: strategy.to_owned(),
+        turns: pods.div_ceil(at_once.max(1)),
+        min_ready_seconds: number("/spec/minReadySeconds")
+            .and_then(|n| u32::try_from(n).ok())
+            .unwrap_or(0),
+    }
+}
+
+/// How many pods are replaced before new ones have to be ready, by Kubernetes' defaults: a quarter
+/// above and a quarter below for Deployments, one by one for StatefulSets and DaemonSets.
+fn at_once(workload: &Workload, pods: u32, whole: &Value) -> u32 {
+    let strategy = &workload.update_strategy.kind;
+    if strategy == "Recreate" {
+        return pods;
+    }
+    let field = |name: &str| {
+        let spec = if workload.object.kind == Kind::Deployment {
+            "strategy"
+        } else {
+            "updateStrategy"
+        };
+        let value = whole.pointer(&format!("/spec/{spec}/rollingUpdate/{name}"))?;
+        serde_json::from_value::<IntOrString>(value.clone()).ok()
+    };
+    let count = |value: Option<IntOrString>, default: u32, up: bool| match value {
+        Some(IntOrString::Int(n)) => u32::try_from(n).unwrap_or(0),
+        Some(IntOrString::String(text)) => {
+            let percent: u32 = text.trim_end_matches('%').parse().unwrap_or(25);
+            let part = u64::from(pods) * u64::from(percent);
+            let part = if up { part.div_ceil(100) } else { part / 100 };
+            u32::try_from(part).unwrap_or(u32::MAX)
+        }
+        None => default,
+    };
+    match workload.object.kind {
+        Kind::Deployment => {
+            count(field("maxSurge"), pods.div_ceil(4), true)
+                + count(field("maxUnavailable"), pods / 4, false)
+        }
+        _ => count(field("maxUnavailable"), 1, true),
+    }
+}
+
+/// Callers of this namespace that still have their sidecars when whom they call has none, and whose
+/// requests have to be judged.
+fn past_waypoints(ground: &Ground<'_>, order: &order::Order) -> Vec<Obstacle> {
+    if ground.guarded {
+        return Vec::new();
+    }
+    let need = waypoint::assess(ground.mesh, ground.namespace);
+    let judged = |object: &ObjectRef| {
+        let mut services = need.services.iter().filter(|service| {
+            let features = service.features();
+            features.contains(&Feature::Authorization) || features.contains(&Feature::Jwt)
+        });
+        services.any(|service| {
+            let known = ground
+                .mesh
+                .services_in(ground.namespace)
+                .iter()
+                .find(|s| s.object == service.service);
+            known.is_some_and(|known| ground.mesh.backing(known).any(|w| w.object == *object))
+        })
+    };
+    let mut found = Vec::new();
+    for circle in &order.circles {
+        for called in circle.iter().filter(|object| judged(object)) {
+            let others: Vec<String> = circle
+                .iter()
+                .filter(|o| *o != called)
+                .map(ObjectRef::short)
+                .collect();
+            const SHOWN: usize = 5;
+            let shown = others
+                .iter()
+                .take(SHOWN)
+                .cloned()
+                .collect::<Vec<_>>()
+                .join(", ");
+            let more = match others.len().saturating_sub(SHOWN) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            found.push(Obstacle {
+                id: Some(crate::translate::Topic::Guard.id().to_owned()),
+                object: Some(called.clone()),
+                says: format!(
+                    "policies let it be called by {shown}{more}, which it may call in turn: whichever of them is switched last calls {} past the waypoint from its sidecar for a while, where rules on requests are not judged",
+                    called.short()
+                ),
+                remedy: Some(
+                    "--guard closed refuses these calls meanwhile, --guard open judges them by identity alone (with --accept AMB311=REASON), --defer WORKLOAD leaves a workload in sidecar mode"
+                        .to_owned(),
+                ),
+                accepted: None,
+            });
+        }
+    }
+    found
+}

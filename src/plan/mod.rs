@@ -1,0 +1,221 @@
+//! The plan: the steps in which a namespace is moved, and back.
+//!
+//! A plan is made of a translation, whose changes are cut into steps: what may be written together,
+//! and what must hold before the next is begun. It is data, so it can be shown, kept in a file,
+//! compared with a later one, and reversed. Nothing here talks to a cluster.
+
+mod build;
+pub mod condition;
+mod obstacle;
+mod order;
+mod step;
+pub mod write;
+
+use serde::{Deserialize, Serialize};
+
+pub use build::{Ground, plan};
+pub use condition::{Condition, Evidence, Holds, Pods};
+pub use obstacle::{Accepted, Obstacle, obstacles};
+pub use step::{NoStep, Rollout, Stage, Step, StepId};
+pub use write::{Drift, FieldChange, Planned, Request, Standing, Write};
+
+use crate::kinds::{Name, ObjectRef};
+
+/// How workloads lose their sidecars.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Manner {
+    /// One by one, by their templates, while the namespace goes on injecting.
+    Templates,
+    /// The namespace injects no more, then they are restarted.
+    Namespace,
+}
+
+/// Which way a plan goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Direction {
+    /// To ambient mode.
+    Forward,
+    /// To what was before.
+    Back,
+}
+
+/// The steps in which a namespace is moved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Plan {
+    /// The namespace; nothing is written outside of it.
+    pub namespace: Name,
+    /// Which way it goes.
+    pub direction: Direction,
+    /// How workloads lose their sidecars.
+    pub manner: Manner,
+    /// The steps, in order.
+    pub steps: Vec<Step>,
+    /// What keeps its sidecars, so that the namespace is not done: deferred workloads, bare pods,
+    /// Jobs that run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remainder: Vec<ObjectRef>,
+}
+
+/// How much a plan does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Totals {
+    /// Objects that are made.
+    pub add: usize,
+    /// Objects that change.
+    pub change: usize,
+    /// Workloads whose pods are replaced.
+    pub restart: usize,
+    /// Objects that go.
+    pub destroy: usize,
+}
+
+impl Plan {
+    /// Whether it writes nothing.
+    pub fn is_empty(&self) -> bool {
+        self.steps.iter().all(|step| step.writes().next().is_none())
+    }
+
+    /// How much it does, up to the step `finish`, which waits for a command of its own.
+    pub fn totals(&self) -> Totals {
+        let mut totals = Totals::default();
+        let mut changed = std::collections::BTreeSet::new();
+        let mut restarted = std::collections::BTreeSet::new();
+        for step in self.steps.iter().filter(|step| step.id != StepId::Finish) {
+            for planned in step.writes() {
+                match planned {
+                    Planned::Write(Write::Create { .. }) => totals.add += 1,
+                    Planned::Write(Write::Remove { .. }) => totals.destroy += 1,
+                    Planned::Write(Write::Change { object, .. })
+                    | Planned::Set { object, .. }
+                    | Planned::Restart(object) => {
+                        changed.insert(object);
+                    }
+                }
+            }
+            restarted.extend(step.rollouts.iter().map(|rollout| &rollout.workload));
+        }
+        totals.change = changed.len();
+        totals.restart = restarted.len();
+        totals
+    }
+
+    /// The step of a name.
+    pub fn position(&self, id: &StepId) -> Option<usize> {
+        self.steps.iter().position(|step| step.id == *id)
+    }
+
+    /// The plan that undoes what was made of this one: its steps from the last on. `made` says what
+    /// became of a write (step, stage, write); nothing of those that were not made.
+    ///
+    /// Where the namespace alone decides about sidecars, it injects again before pods are replaced, as it
+    /// stopped injecting before they were.
+    #[must_use]
+    pub fn reversed(&self, made: impl Fn(usize, usize, usize) -> Option<Write>) -> Self {
+        let steps = self.steps.iter().enumerate().rev();
+        let mut steps: Vec<Step> = steps
+            .map(|(at, step)| {
+                (
+                    step.wave,
+                    step.reversed(|stage, write| made(at, stage, write)),
+                )
+            })
+            .filter(|(_, step)| step.writes().next().is_some())
+            .map(|(wave, step)| Step { wave, ..step })
+            .collect();
+        if self.manner == Manner::Namespace {
+            let switch = steps
+                .iter()
+                .position(|step| matches!(step.id, StepId::Switch(_)));
+            let injection = steps.iter().position(|step| step.id == StepId::Injection);
+            if let (Some(switch), Some(injection)) = (switch, injection)
+                && switch < injection
+            {
+                let step = steps.remove(injection);
+                steps.insert(switch, step);
+            }
+        }
+        renumber(&mut steps);
+        Self {
+            namespace: self.namespace.clone(),
+            direction: match self.direction {
+                Direction::Forward => Direction::Back,
+                Direction::Back => Direction::Forward,
+            },
+            manner: self.manner,
+            steps,
+            remainder: Vec::new(),
+        }
+    }
+
+    /// How this plan differs from another of the same namespace: the first step, object and field.
+    pub fn first_difference(&self, other: &Self) -> Option<String> {
+        for (one, two) in self.steps.iter().zip(&other.steps) {
+            if one.id != two.id {
+                return Some(format!("step {} stands where {} stood", two.id, one.id));
+            }
+            let pairs = one.writes().zip(two.writes());
+            for (one_write, two_write) in pairs {
+                if one_write == two_write {
+                    continue;
+                }
+                let object = one_write.object();
+                return Some(if object == two_write.object() {
+                    format!(
+                        "step {}: {object}{}",
+                        one.id,
+                        field_of(one_write, two_write)
+                    )
+                } else {
+                    format!(
+                        "step {}: {} stands where {object} stood",
+                        one.id,
+                        two_write.object()
+                    )
+                });
+            }
+            if one != two {
+                return Some(format!(
+                    "step {} writes or waits for something else",
+                    one.id
+                ));
+            }
+        }
+        let (one, two) = (self.steps.len(), other.steps.len());
+        if one != two {
+            return Some(format!("{two} steps instead of {one}"));
+        }
+        (self != other).then(|| "what keeps its sidecars, or how workloads are switched".to_owned())
+    }
+}
+
+/// The field in which two writes of an object differ.
+fn field_of(one: &Planned, two: &Planned) -> String {
+    let fields = |planned: &Planned| match planned {
+        Planned::Write(Write::Change { fields, .. }) => fields.clone(),
+        _ => Vec::new(),
+    };
+    let (one, two) = (fields(one), fields(two));
+    let first = one.iter().find(|field| !two.contains(field));
+    let first = first.or_else(|| two.iter().find(|field| !one.contains(field)));
+    first.map_or_else(
+        || " is not what it was".to_owned(),
+        |field| format!(", field {}", field.path.join(".")),
+    )
+}
+
+/// Waves count from zero, and steps that stood in one wave stay in one.
+fn renumber(steps: &mut [Step]) {
+    let mut last = None;
+    let mut wave = 0;
+    for step in steps {
+        let old = step.wave;
+        if last.is_some_and(|last| last != old) {
+            wave += 1;
+        }
+        last = Some(old);
+        step.wave = wave;
+    }
+}

@@ -1,0 +1,119 @@
+//! What stands in the way of a plan: findings that a person has to answer first.
+
+use std::collections::BTreeMap;
+
+use crate::checks::{Finding, Judgement, NotRunReason, Remedy, Severity};
+use crate::kinds::{Name, ObjectRef};
+use crate::mesh::Mesh;
+use crate::translate::{Decision, Topic};
+
+/// Reasons by the ids that they accept.
+pub type Accepted = BTreeMap<String, String>;
+
+/// Something that stands in the way.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Obstacle {
+    /// The id that `explain` and `--accept` take; nothing for what cannot be accepted.
+    pub id: Option<String>,
+    /// The object in question, where there is one.
+    pub object: Option<ObjectRef>,
+    /// What it is, in one sentence without a final stop.
+    pub says: String,
+    /// What a person can do.
+    pub remedy: Option<String>,
+    /// Why it is gone on in spite of it.
+    pub accepted: Option<String>,
+}
+
+impl Obstacle {
+    fn of(finding: &Finding) -> Self {
+        Self {
+            id: Some(finding.check.0.to_owned()),
+            object: Some(finding.object.clone()),
+            says: finding.message.clone(),
+            remedy: match &finding.remedy {
+                Remedy::Person {
+                    text,
+                    command: Some(command),
+                } => Some(format!("{text}: {command}")),
+                Remedy::Person { text, .. } | Remedy::Move(text) => Some(text.clone()),
+                Remedy::Nothing => None,
+            },
+            accepted: None,
+        }
+    }
+}
+
+/// What stands in the way of moving a namespace, sorted: findings that block, what is refused or
+/// lossy, and what could not be looked at.
+pub fn obstacles(
+    mesh: &Mesh,
+    namespace: &Name,
+    judgement: &Judgement,
+    decision: &Decision<'_>,
+    accepted: &Accepted,
+) -> Vec<Obstacle> {
+    let mut found = Vec::new();
+    let treated = |object: &ObjectRef| decision.treatments().any(|t| t.object == *object);
+    for finding in &judgement.findings {
+        let here = finding
+            .namespace
+            .as_ref()
+            .is_none_or(|name| name == namespace);
+        // What the translation has an answer to is judged with what was asked for, below.
+        let answered = Topic::of(finding.check.0).is_some() && treated(&finding.object);
+        if finding.severity == Severity::Blocking && here && !answered {
+            found.push(Obstacle::of(finding));
+        }
+    }
+    for treatment in decision.treatments() {
+        for remark in treatment
+            .remarks
+            .iter()
+            .filter(|remark| decision.stops(remark))
+        {
+            found.push(Obstacle {
+                id: Some(remark.topic.id().to_owned()),
+                object: Some(treatment.object.clone()),
+                says: remark.says.clone(),
+                remedy: remark.remedy.clone(),
+                accepted: None,
+            });
+        }
+    }
+    for skipped in &judgement.not_run {
+        if let NotRunReason::Unreadable(why) = &skipped.reason {
+            found.push(unread(format!("{} was not run: {why}", skipped.check)));
+        }
+    }
+    for unread_one in &mesh.inventory().unread {
+        found.push(unread(format!(
+            "{} could not be read: {}",
+            unread_one.what(),
+            unread_one.reason
+        )));
+    }
+    for obstacle in &mut found {
+        obstacle.accepted = obstacle
+            .id
+            .as_ref()
+            .and_then(|id| accepted.get(id))
+            .cloned();
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// Something that could not be looked at: nothing can be accepted about it.
+fn unread(says: String) -> Obstacle {
+    Obstacle {
+        id: None,
+        object: None,
+        says,
+        remedy: Some(
+            "have it readable, then ask again: what was not looked at is not moved".to_owned(),
+        ),
+        accepted: None,
+    }
+}
