@@ -235,12 +235,11 @@ fn plan_of(steps: Vec<Step>, manner: Manner) -> Plan {
     }
 }
 
-/// A namespace with each kind of step.
-fn scene(manner: Manner) -> (Cluster, Plan) {
-    let namespace = ObjectRef::new(Kind::Namespace, &Name::from(""), &Name::from("shop"));
-    let start = Cluster::from([
+/// A namespace as it is before a run.
+fn before() -> Cluster {
+    Cluster::from([
         (
-            namespace.clone(),
+            namespace(),
             json!({"metadata": {"labels": {"istio-injection": "enabled", "team": "a"}}}),
         ),
         (
@@ -263,7 +262,18 @@ fn scene(manner: Manner) -> (Cluster, Plan) {
             object(Kind::VirtualService, "pay"),
             json!({"metadata": {}, "spec": {"hosts": ["pay"]}}),
         ),
-    ]);
+    ])
+}
+
+fn namespace() -> ObjectRef {
+    ObjectRef::new(Kind::Namespace, &Name::from(""), &Name::from("shop"))
+}
+
+/// A namespace with each kind of step.
+#[expect(clippy::too_many_lines, reason = "one table of all steps")]
+fn scene(manner: Manner) -> (Cluster, Plan) {
+    let namespace = namespace();
+    let start = before();
     let create = |kind, name: &str, spec: Value| {
         Planned::Write(Write::Create {
             object: object(kind, name),

@@ -171,7 +171,7 @@ impl<'a> Cut<'a> {
             .iter()
             .partition(|change| !matches!(change.edit, Edit::Remove(_)));
         for changes in [kept, gone] {
-            if let Some(stage) = stage(&changes, |change| seen(change), |_| Condition::Settled) {
+            if let Some(stage) = stage(&changes, seen, |_| Condition::Settled) {
                 step.stages.push(stage);
             }
         }
@@ -664,6 +664,7 @@ fn at_once(workload: &Workload, pods: u32, whole: &Value) -> u32 {
 /// Callers of this namespace that still have their sidecars when whom they call has none, and whose
 /// requests have to be judged.
 fn past_waypoints(ground: &Ground<'_>, order: &order::Order) -> Vec<Obstacle> {
+    const SHOWN: usize = 5;
     if ground.guarded {
         return Vec::new();
     }
@@ -690,7 +691,6 @@ fn past_waypoints(ground: &Ground<'_>, order: &order::Order) -> Vec<Obstacle> {
                 .filter(|o| *o != called)
                 .map(ObjectRef::short)
                 .collect();
-            const SHOWN: usize = 5;
             let shown = others
                 .iter()
                 .take(SHOWN)
