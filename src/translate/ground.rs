@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use super::options::{GatewayApi, Options};
 use super::policies::ways::Ways;
+use super::proof::side::Side;
 use super::routes::Plan;
 use super::versions::{Candidates, Versions};
 use super::waypoints::Waypoints;
@@ -30,6 +31,7 @@ pub(crate) struct Ground<'m> {
     pub(crate) gateway_api: GatewayApi,
     /// The release of Istio that the result is for; `None` when nothing tells.
     pub(crate) istio: Option<Version>,
+    source: OnceCell<Side>,
     ways: OnceCell<Ways>,
 }
 
@@ -51,6 +53,7 @@ impl<'m> Ground<'m> {
             istio: options
                 .istio
                 .or_else(|| mesh.installation().oldest_version()),
+            source: OnceCell::new(),
             ways: OnceCell::new(),
         };
         ground.waypoints = Waypoints::of(mesh, namespaces);
@@ -58,6 +61,12 @@ impl<'m> Ground<'m> {
         ground.routes = Plan::of(&ground, &candidates);
         ground.versions = Versions::of(candidates, &ground.routes.used);
         ground
+    }
+
+    /// The objects of the mesh that route requests, whole.
+    pub(super) fn source(&self) -> &Side {
+        self.source
+            .get_or_init(|| Side::of(self.mesh, &|_| false, None))
     }
 
     /// Where routes lead the callers of Services that have a waypoint.

@@ -1,6 +1,8 @@
 //! The decision tree over the requests that two tables tell apart.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
+
+use rustc_hash::FxHashMap;
 
 use super::lexicon::{Lexicon, Literal, Open};
 use super::paths::{self, Paths};
@@ -42,7 +44,7 @@ impl<'e> Exploration<'e> {
     pub(super) fn new(sides: [Side<'e>; 2], limits: Limits) -> Self {
         let mut lexicon = Lexicon::default();
         let entries = sides.map(|side| lexicon.read(side.table));
-        let mut numbers: HashMap<Reply, usize> = HashMap::new();
+        let mut numbers: FxHashMap<Reply, usize> = FxHashMap::default();
         let mut replies: Vec<Reply> = Vec::new();
         let mut number = |reply: Reply| {
             *numbers.entry(reply).or_insert_with_key(|reply| {

@@ -1,7 +1,8 @@
 //! The conditions of two tables, each once, and the cells that they make.
 
-use std::collections::HashMap;
 use std::rc::Rc;
+
+use rustc_hash::FxHashMap;
 
 use crate::semantics::language::{Bounds, Predicate, Truth, cells, cells_that_matter};
 use crate::semantics::routing::{Condition, Dimension, Table};
@@ -65,10 +66,10 @@ const COMBINED: usize = 6;
 #[derive(Debug, Default)]
 pub(super) struct Lexicon {
     pub(super) atoms: Vec<Atom>,
-    numbers: HashMap<Condition, usize>,
+    numbers: FxHashMap<Condition, usize>,
     /// The hosts with which clients reach the tables; any when empty.
     pub(super) authorities: Vec<String>,
-    known: HashMap<Vec<usize>, Rc<Choices>>,
+    known: FxHashMap<Vec<usize>, Rc<Choices>>,
 }
 
 /// The conditions that an entry is open about: those on one property, by their positions in a list

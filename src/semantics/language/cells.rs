@@ -1,6 +1,6 @@
 //! The cells into which predicates split a domain.
 
-use std::collections::HashSet;
+use rustc_hash::FxHashSet;
 
 use super::domain::Domain;
 use super::{Predicate, product, trie};
@@ -34,6 +34,11 @@ impl Truth {
     /// Adds an answer that is yes.
     pub fn insert(&mut self, predicate: usize) {
         self.set(predicate);
+    }
+
+    /// Makes it the same as another of as many predicates.
+    pub(super) fn copy_from(&mut self, other: &Self) {
+        self.0.copy_from_slice(&other.0);
     }
 
     /// Whether no answer is yes.
@@ -119,7 +124,7 @@ fn split(
         let answers = predicates
             .iter()
             .map(|predicate| predicate.contains(seed).unwrap_or(false));
-        into.add(Truth::of(answers), || (*seed).to_owned());
+        into.add(&Truth::of(answers), || (*seed).to_owned());
     }
     let complete = if predicates.iter().all(|predicate| predicate.is_plain()) {
         trie::split(domain.grammar(), predicates, &mut into);
@@ -141,7 +146,7 @@ fn split(
 
 /// The cells found so far, each once, with its first value.
 pub(super) struct Collector {
-    known: HashSet<Truth>,
+    known: FxHashSet<Truth>,
     found: Vec<Cell>,
     most: usize,
     full: bool,
@@ -150,7 +155,7 @@ pub(super) struct Collector {
 impl Collector {
     fn new(most: usize) -> Self {
         Self {
-            known: HashSet::new(),
+            known: FxHashSet::default(),
             found: Vec::new(),
             most,
             full: false,
@@ -158,8 +163,8 @@ impl Collector {
     }
 
     /// Keeps a cell if it is new; the value is made only then.
-    pub(super) fn add(&mut self, truth: Truth, witness: impl FnOnce() -> String) {
-        if self.known.contains(&truth) {
+    pub(super) fn add(&mut self, truth: &Truth, witness: impl FnOnce() -> String) {
+        if self.known.contains(truth) {
             return;
         }
         if self.found.len() >= self.most {
@@ -170,6 +175,6 @@ impl Collector {
             truth: truth.clone(),
             witness: witness(),
         });
-        self.known.insert(truth);
+        self.known.insert(truth.clone());
     }
 }

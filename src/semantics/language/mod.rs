@@ -21,11 +21,11 @@ pub use pattern::{Pattern, Shape};
 pub use replace::Replacement;
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
 use automaton::Automaton;
+use rustc_hash::FxHashMap;
 
 /// Why an expression has no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -66,7 +66,7 @@ const KEPT: usize = 1_000;
 /// An expression, compiled when it is first met.
 fn compiled(pattern: &Pattern) -> Compiled {
     thread_local! {
-        static KNOWN: RefCell<HashMap<Pattern, Compiled>> = RefCell::default();
+        static KNOWN: RefCell<FxHashMap<Pattern, Compiled>> = RefCell::default();
     }
     KNOWN.with_borrow_mut(|known| {
         if let Some(compiled) = known.get(pattern) {

@@ -1,8 +1,10 @@
 //! Predicates on a text as routes write them, in one form for equal languages where that is cheap.
 
+use std::cell::RefCell;
 use std::fmt;
 
 use regex_syntax::hir::{Class, Hir, HirKind, Look};
+use rustc_hash::FxHashMap;
 
 use super::automaton::{Automaton, DEAD};
 use super::{Undecided, re2};
@@ -59,9 +61,23 @@ impl Pattern {
     /// What an expression of RE2 matches from beginning to end. Expressions that only spell one of
     /// the other forms become that form.
     pub fn regex(expression: impl Into<String>) -> Self {
+        thread_local! {
+            static KNOWN: RefCell<FxHashMap<String, Pattern>> = RefCell::default();
+        }
         let expression = expression.into();
-        let simple = re2::parse(&expression).ok().and_then(|hir| simple(&hir));
-        simple.unwrap_or_else(|| Self::of(Shape::Regex(expression), false))
+        KNOWN.with_borrow_mut(|known| {
+            if let Some(pattern) = known.get(&expression) {
+                return pattern.clone();
+            }
+            if known.len() == super::KEPT {
+                known.clear();
+            }
+            let simple = re2::parse(&expression).ok().and_then(|hir| simple(&hir));
+            let pattern =
+                simple.unwrap_or_else(|| Self::of(Shape::Regex(expression.clone()), false));
+            known.insert(expression, pattern.clone());
+            pattern
+        })
     }
 
     /// The texts that end so, in any case.

@@ -1,7 +1,9 @@
 //! Cells of predicates of which some are expressions: the product of their automata is searched
 //! breadth first, so that the first value found for a cell is a shortest one.
 
-use std::collections::HashMap;
+use std::rc::Rc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::automaton::{Automaton, DEAD};
 use super::cells::{Collector, Relevance, Truth};
@@ -9,8 +11,8 @@ use super::domain::Grammar;
 use super::trie::Trie;
 use super::{Compiled, Predicate};
 
-/// A state of the product: of the grammar, the trie, the prefix passed in the trie, the automata.
-type State = Box<[u32]>;
+/// A state of the product: of the grammar, the trie, what was passed in the trie, the automata.
+type State = Rc<[u32]>;
 
 const GRAMMAR: usize = 0;
 const NODE: usize = 1;
@@ -28,36 +30,39 @@ pub(super) fn split(
     into: &mut Collector,
 ) -> bool {
     let mut search = Search::new(grammar, predicates);
-    let mut matter: HashMap<Truth, Truth> = HashMap::new();
+    let mut matter: FxHashMap<Truth, Truth> = FxHashMap::default();
     let bytes = search.representatives();
+    // Nearly every step leads to a state that is known: what is looked up is kept in one place.
+    let mut next = vec![DEAD; FIRST + search.automata.len()];
+    let mut truth = Truth::none(predicates.len());
     let mut at = 0;
     while at < search.order.len() {
-        let (state, _) = &search.order[at];
-        let state = state.clone();
+        let state = Rc::clone(&search.order[at].0);
         if grammar.automaton.accepts(state[GRAMMAR]) {
-            let truth = search.truth(&state);
-            into.add(truth, || search.text(at));
+            search.truth(&state, &mut truth);
+            into.add(&truth, || search.text(at));
         }
         for byte in &bytes {
-            let Some(mut next) = search.step(&state, *byte) else {
+            if !search.step(&state, *byte, &mut next) {
                 continue;
-            };
+            }
             if let Some(relevance) = relevance {
-                let sure = search.sure(&next);
-                if !sure.is_none() {
-                    let matter = matter
-                        .entry(sure)
-                        .or_insert_with_key(|sure| relevance(sure));
-                    search.forget(&mut next, matter);
+                search.sure(&next, &mut truth);
+                if !truth.is_none() {
+                    if !matter.contains_key(&truth) {
+                        matter.insert(truth.clone(), relevance(&truth));
+                    }
+                    search.forget(&mut next, &matter[&truth]);
                 }
             }
-            if search.known.contains_key(&next) {
+            if search.known.contains(next.as_slice()) {
                 continue;
             }
             if search.order.len() >= most {
                 return false;
             }
-            search.known.insert(next.clone(), search.order.len());
+            let next: State = next.as_slice().into();
+            search.known.insert(Rc::clone(&next));
             search.order.push((next, (at, *byte)));
         }
         at += 1;
@@ -68,13 +73,13 @@ pub(super) fn split(
 struct Search<'s> {
     grammar: &'s Grammar,
     trie: Trie,
-    /// For each node of the trie, the predicates that hold for whatever came there, as the nearest
-    /// node that added one, and that node's list.
-    passed: Vec<(u32, Truth)>,
+    /// For each node of the trie, the number of what holds for whatever came there.
+    passed: Vec<u32>,
+    /// What holds there: that of the root, and one for each node that adds something.
+    truths: Vec<Truth>,
     automata: Vec<(usize, Automata<'s>)>,
-    predicates: usize,
     order: Vec<(State, (usize, u8))>,
-    known: HashMap<State, usize>,
+    known: FxHashSet<State>,
 }
 
 enum Automata<'s> {
@@ -113,42 +118,23 @@ impl<'s> Search<'s> {
             }
         }
         let trie = Trie::new(literals.into_iter());
-        let mut search = Self {
-            grammar,
-            passed: Vec::new(),
-            trie,
-            automata,
-            predicates: predicates.len(),
-            order: Vec::new(),
-            known: HashMap::new(),
-        };
-        search.pass();
-        let mut start = vec![grammar.automaton.start(), 0, search.passed[0].0];
-        start.extend(search.automata.iter().map(|(_, a)| a.get().start()));
+        let (passed, truths) = passed(&trie, predicates.len());
+        let mut start = vec![grammar.automaton.start(), 0, passed[0]];
+        start.extend(
+            automata
+                .iter()
+                .map(|(_, a): &(_, Automata<'_>)| a.get().start()),
+        );
         let start: State = start.into();
-        search.known.insert(start.clone(), 0);
-        search.order.push((start, (0, 0)));
-        search
-    }
-
-    /// Works out what holds for whatever comes to each node. Children have higher numbers.
-    fn pass(&mut self) {
-        let nodes = self.trie.len();
-        let mut passed = vec![(0, Truth::none(self.predicates)); nodes];
-        for node in 0..nodes {
-            let (mut anchor, mut truth) = passed[node].clone();
-            if !self.trie.passes(node).is_empty() {
-                anchor = u32::try_from(node).expect("texts are short");
-                truth.set_all(self.trie.passes(node));
-            }
-            for byte in 0..128 {
-                if let Some(child) = self.trie.child(node, byte) {
-                    passed[child] = (anchor, truth.clone());
-                }
-            }
-            passed[node] = (anchor, truth);
+        Self {
+            grammar,
+            trie,
+            passed,
+            truths,
+            automata,
+            known: FxHashSet::from_iter([Rc::clone(&start)]),
+            order: vec![(start, (0, 0))],
         }
-        self.passed = passed;
     }
 
     /// One byte for each set of bytes that nothing tells apart, the best to read first.
@@ -157,32 +143,38 @@ impl<'s> Search<'s> {
         for byte in self.trie.bytes().filter(u8::is_ascii) {
             literal[usize::from(byte)] = byte;
         }
-        let mut seen = std::collections::HashSet::new();
-        self.grammar
-            .bytes
-            .iter()
-            .copied()
-            .filter(|byte| {
-                let mut key = vec![
-                    self.grammar.automaton.class(*byte),
-                    literal[usize::from(*byte)],
-                ];
-                key.extend(self.automata.iter().map(|(_, a)| a.get().class(*byte)));
-                seen.insert(key)
-            })
-            .collect()
+        let mut seen: FxHashSet<Vec<u8>> = FxHashSet::default();
+        let mut key = Vec::new();
+        let mut bytes = self.grammar.bytes.clone();
+        bytes.retain(|byte| {
+            key.clear();
+            key.extend([
+                self.grammar.automaton.class(*byte),
+                literal[usize::from(*byte)],
+            ]);
+            key.extend(self.automata.iter().map(|(_, a)| a.get().class(*byte)));
+            let fresh = !seen.contains(&key);
+            if fresh {
+                seen.insert(key.clone());
+            }
+            fresh
+        });
+        bytes
     }
 
-    fn step(&self, state: &State, byte: u8) -> Option<State> {
+    /// Writes the state that a byte leads to; says whether there is one.
+    fn step(&self, state: &[u32], byte: u8, next: &mut [u32]) -> bool {
         let grammar = self.grammar.automaton.step(state[GRAMMAR], byte);
-        self.grammar.completion(grammar)?;
-        let mut next = state.clone();
+        if self.grammar.completion(grammar).is_none() {
+            return false;
+        }
+        next.copy_from_slice(state);
         next[GRAMMAR] = grammar;
         if next[NODE] != OUTSIDE {
             match self.trie.child(next[NODE] as usize, byte) {
                 Some(child) => {
                     next[NODE] = u32::try_from(child).unwrap_or(OUTSIDE);
-                    next[PASSED] = self.passed[child].0;
+                    next[PASSED] = self.passed[child];
                 }
                 None => next[NODE] = OUTSIDE,
             }
@@ -193,22 +185,21 @@ impl<'s> Search<'s> {
                 *at = automaton.get().step(*at, byte);
             }
         }
-        Some(next)
+        true
     }
 
-    /// The predicates that hold however a value goes on.
-    fn sure(&self, state: &State) -> Truth {
-        let mut truth = self.passed[state[PASSED] as usize].1.clone();
+    /// Writes the predicates that hold however a value goes on.
+    fn sure(&self, state: &[u32], truth: &mut Truth) {
+        truth.copy_from(&self.truths[state[PASSED] as usize]);
         for (position, (number, automaton)) in self.automata.iter().enumerate() {
             if automaton.get().is_always(state[FIRST + position]) {
-                truth.set_all(&[*number]);
+                truth.insert(*number);
             }
         }
-        truth
     }
 
     /// Gives up the automata that do not matter any more.
-    fn forget(&self, state: &mut State, matter: &Truth) {
+    fn forget(&self, state: &mut [u32], matter: &Truth) {
         for (position, (number, _)) in self.automata.iter().enumerate() {
             if !matter.get(*number) {
                 state[FIRST + position] = DEAD;
@@ -216,17 +207,17 @@ impl<'s> Search<'s> {
         }
     }
 
-    fn truth(&self, state: &State) -> Truth {
-        let mut truth = self.passed[state[PASSED] as usize].1.clone();
+    /// Writes the predicates that hold for the value that ends here.
+    fn truth(&self, state: &[u32], truth: &mut Truth) {
+        truth.copy_from(&self.truths[state[PASSED] as usize]);
         if state[NODE] != OUTSIDE {
             truth.set_all(self.trie.ends(state[NODE] as usize));
         }
         for (position, (number, automaton)) in self.automata.iter().enumerate() {
             if automaton.get().accepts(state[FIRST + position]) {
-                truth.set_all(&[*number]);
+                truth.insert(*number);
             }
         }
-        truth
     }
 
     /// The text that led to a state.
@@ -239,4 +230,26 @@ impl<'s> Search<'s> {
         }
         bytes.iter().rev().collect()
     }
+}
+
+/// What holds for whatever comes to each node of a trie: for each node a number, and what it stands
+/// for. Children have higher numbers than their parents.
+fn passed(trie: &Trie, predicates: usize) -> (Vec<u32>, Vec<Truth>) {
+    let mut root = Truth::none(predicates);
+    root.set_all(trie.passes(0));
+    let mut truths = vec![root];
+    let mut passed = vec![0_u32; trie.len()];
+    for node in 0..trie.len() {
+        let own = passed[node];
+        for child in trie.children(node) {
+            passed[child] = own;
+            if !trie.passes(child).is_empty() {
+                let mut truth = truths[own as usize].clone();
+                truth.set_all(trie.passes(child));
+                passed[child] = u32::try_from(truths.len()).expect("texts are short");
+                truths.push(truth);
+            }
+        }
+    }
+    (passed, truths)
 }

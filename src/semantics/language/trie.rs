@@ -77,6 +77,12 @@ impl Trie {
             .map(|(_, child)| *child as usize)
     }
 
+    /// The nodes that follow on a node.
+    pub(super) fn children(&self, node: usize) -> impl Iterator<Item = usize> + '_ {
+        let children = self.nodes[node].children.iter();
+        children.map(|(_, child)| *child as usize)
+    }
+
     /// Predicates that hold for the text that ends at a node.
     pub(super) fn ends(&self, node: usize) -> &[usize] {
         &self.nodes[node].ends
@@ -140,11 +146,11 @@ impl Walk<'_> {
             let mut truth = passed.clone();
             truth.set_all(&own.ends);
             seen |= truth == *passed;
-            self.add(truth, &[]);
+            self.add(&truth, &[]);
         }
         if !seen && let Some(tail) = self.leave(node, state) {
             seen = true;
-            self.add(passed.clone(), &tail);
+            self.add(passed, &tail);
         }
         let mut children = own.children.clone();
         children.sort_unstable();
@@ -178,7 +184,7 @@ impl Walk<'_> {
         best
     }
 
-    fn add(&mut self, truth: Truth, tail: &[u8]) {
+    fn add(&mut self, truth: &Truth, tail: &[u8]) {
         let text = &self.text;
         self.into.add(truth, || {
             text.iter().chain(tail).copied().map(char::from).collect()

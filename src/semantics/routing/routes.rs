@@ -159,7 +159,7 @@ impl<'r> Routes<'r> {
         let config = self
             .index
             .for_sidecar(host, view.namespace())
-            .find(|config| !self.entries(config, view, host).is_empty())?;
+            .find(|config| self.acts(config, view, host))?;
         if config.semantics != Semantics::VirtualService {
             return None;
         }
@@ -222,15 +222,30 @@ impl<'r> Routes<'r> {
         Table::to(destination, retry)
     }
 
-    fn entries(&self, config: &Config<'_>, view: &Viewpoint<'_>, host: &Host) -> Vec<Entry> {
-        let translation = Translation {
+    fn translation<'t>(
+        &'t self,
+        config: &Config<'_>,
+        view: &'t Viewpoint<'t>,
+        host: &Host,
+    ) -> Translation<'t> {
+        Translation {
             semantics: config.semantics,
             view,
             port: host.port,
             services: self.services,
             domain: self.domain,
             retries: self.defaults.retries.as_ref(),
-        };
+        }
+    }
+
+    /// Whether a configuration has entries for a proxy.
+    fn acts(&self, config: &Config<'_>, view: &Viewpoint<'_>, host: &Host) -> bool {
+        let translation = self.translation(config, view, host);
+        config.rules.iter().any(|rule| translation.acts(rule))
+    }
+
+    fn entries(&self, config: &Config<'_>, view: &Viewpoint<'_>, host: &Host) -> Vec<Entry> {
+        let translation = self.translation(config, view, host);
         let mut entries = Vec::new();
         for rule in &config.rules {
             translation.translate(rule, &mut entries);

@@ -60,6 +60,12 @@ impl Translation<'_> {
         }
     }
 
+    /// Whether a rule has entries.
+    pub(super) fn acts(&self, rule: &Rule<'_>) -> bool {
+        let matches = &rule.route.matches;
+        matches.is_empty() || matches.iter().any(|one| self.counts(one))
+    }
+
     /// Whether a match counts for this proxy and port. At gateways named in the match, the source
     /// does not count any more (`sourceMatchHTTP`); at waypoints, a match with labels never does.
     fn counts(&self, one: &HttpMatch) -> bool {

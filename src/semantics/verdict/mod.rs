@@ -36,7 +36,7 @@ pub use compare::{Bounds, Comparison, Difference, Scope, compare};
 pub use policies::{Pod, Point, Policies, Settings, Target};
 pub use reach::{Callee, Through};
 pub use verdict::{Cause, Judge, Reason, RuleName, Verdict};
-pub use way::{Carrier, Hop, Situation, judge};
+pub use way::{Bench, Carrier, Hop, Situation, judge};
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -4,7 +4,7 @@
 //! (`buildWaypointHTTPFilters`), `networkfilter.go`, `listener_builder.go`: CUSTOM, tokens, DENY,
 //! ALLOW; AUDIT marks and decides nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use super::call::{Call, Payload, Port, Protocol};
@@ -61,16 +61,46 @@ pub struct Situation<'m> {
 
 /// What comes of a call.
 pub fn judge(situation: &Situation<'_>, call: &Call) -> Verdict {
-    let mut questions = Questions::default();
-    let way = Way {
-        hops: situation.hops(call.identity.is_some()),
-        known: call.identity.is_some(),
-        port: call.port,
-        http: matches!(call.payload, Payload::Http(_)),
-    };
-    let program = way.program(&mut questions).program;
-    let left = program.given(&|id| questions.answer(id, call));
-    left.verdict(&questions)
+    Bench::of(situation).judge(call)
+}
+
+/// Who judges many calls by the same policies: each way is worked out once.
+pub struct Bench<'b, 'm> {
+    situation: &'b Situation<'m>,
+    questions: Questions,
+    ways: HashMap<(bool, Port, bool), Program>,
+}
+
+impl<'b, 'm> Bench<'b, 'm> {
+    /// Of the calls of a situation.
+    pub fn of(situation: &'b Situation<'m>) -> Self {
+        Self {
+            situation,
+            questions: Questions::default(),
+            ways: HashMap::new(),
+        }
+    }
+
+    /// What comes of a call.
+    pub fn judge(&mut self, call: &Call) -> Verdict {
+        let known = call.identity.is_some();
+        let http = matches!(call.payload, Payload::Http(_));
+        let questions = &mut self.questions;
+        let program = self
+            .ways
+            .entry((known, call.port, http))
+            .or_insert_with(|| {
+                let way = Way {
+                    hops: self.situation.hops(known),
+                    known,
+                    port: call.port,
+                    http,
+                };
+                way.program(questions).program
+            });
+        let left = program.given(&|id| self.questions.answer(id, call));
+        left.verdict(&self.questions)
+    }
 }
 
 impl<'m> Situation<'m> {

@@ -14,7 +14,7 @@ use crate::semantics::routing::{
 };
 use crate::semantics::verdict::Protocol;
 use crate::translate::Ground;
-use crate::translate::proof::side::{DOMAIN, Side, host_of};
+use crate::translate::proof::side::{DOMAIN, host_of};
 
 /// What a waypoint does with requests for Services that have routes.
 #[derive(Default)]
@@ -34,7 +34,7 @@ impl Ways {
         if routed.is_empty() || !has_policies(mesh) {
             return Self::default();
         }
-        let side = Side::of(mesh, &|_| false, None);
+        let side = ground.source();
         let routes = Routes::new(
             &side.virtual_services,
             &side.http_routes,

@@ -10,7 +10,7 @@ use crate::semantics::compare::How;
 use crate::semantics::identity::Identity;
 use crate::semantics::routing::{self, Answer, Entry, PathRewrite, Table};
 use crate::semantics::verdict::{
-    Call, Comparison, Difference, Payload, Port, Request, Scope, Situation, Verdict, judge,
+    Bench, Call, Comparison, Difference, Payload, Port, Request, Scope, Situation, Verdict,
 };
 
 /// The most calls that are followed to one port.
@@ -51,6 +51,7 @@ pub(super) fn compare(
     };
     let mut texts = Texts::of(before);
     texts.add(after);
+    let (mut before, mut after) = (Bench::of(before), Bench::of(after));
     for port in scope.ports {
         let table = tables
             .iter()
@@ -64,7 +65,7 @@ pub(super) fn compare(
                 None => call.clone(),
             };
             found.classes += 1;
-            let (one, two) = (judge(before, &arrived), judge(after, &call));
+            let (one, two) = (before.judge(&arrived), after.judge(&call));
             if one.agrees(&two) {
                 continue;
             }

@@ -22,14 +22,14 @@ pub(super) fn prove(
     gone: &dyn Fn(&ObjectRef) -> bool,
     result: &Mesh,
 ) -> Vec<RouteProof> {
-    let before = Side::of(ground.mesh, &|_| false, None);
+    let before = ground.source();
     let after = Side::of(ground.mesh, gone, Some(result));
     let compared = Compared {
         root: ground.mesh.root_namespace().clone(),
-        clients: clients(&before),
-        before: routes(&before),
+        clients: clients(before),
+        before: routes(before),
         after: routes(&after),
-        sides: (&before, &after),
+        sides: (before, &after),
     };
     let mut proofs = Vec::new();
     for (service, bound) in ground.waypoints.bound() {
