@@ -3,6 +3,7 @@
 //! `make controlplane` builds what is needed; `cargo test --test e2e` then runs these, and only these.
 
 mod access;
+mod emitted;
 mod faults;
 mod modes;
 mod plugin;

@@ -82,7 +82,7 @@ pub(crate) fn apply(plane: &ControlPlane, sidecars: Sidecars) -> Result {
 }
 
 /// The objects as they would be written, without what a server adds.
-fn sources(sidecars: Sidecars) -> Result<Vec<Value>> {
+pub(crate) fn sources(sidecars: Sidecars) -> Result<Vec<Value>> {
     let mut objects = Vec::new();
     for file in SOURCES {
         let text = std::fs::read_to_string(folder().join(file))

@@ -1,0 +1,160 @@
+//! What `convert` emits, given to the real API server: the schemas, their rules and istiod's webhooks judge
+//! every object, each phase's creations and updates alike, in a dry run that knows every field.
+
+use std::path::Path;
+
+use harness::{ControlPlane, Error, Manifests, Result};
+use serde_json::Value;
+
+use crate::wealist;
+
+/// All that will exist, and what each phase creates or changes.
+const PHASES: [&[&str]; 6] = [
+    &[],
+    &["--phase", "prepare"],
+    &["--phase", "enrol"],
+    &["--phase", "switch"],
+    &["--phase", "routes"],
+    &["--phase", "retire"],
+];
+
+#[test]
+fn the_server_takes_what_the_stories_become() -> Result {
+    let plane = wealist::shared()?;
+    let mut judged = Judged::default();
+    for (name, text) in stories()? {
+        let manifests = Manifests::parse(&text)?;
+        let homes = homes(&manifests);
+        let homes: Vec<&str> = homes.iter().map(String::as_str).collect();
+        let set = plane.namespaces(&homes)?;
+        // What belongs to others, such as the mesh's configuration, is told to the command alone.
+        let own = manifests.in_order().filter(|object| is_of(object, &homes));
+        set.apply(&stream(own))?;
+        let source = stream(manifests.renamed(&set.real_names()).in_order());
+        for routes in ["auto", "httproute"] {
+            let from_files = ["convert", "-f", "-", "-o", "yaml", "--routes", routes];
+            judged.all_phases(plane, &name, &from_files, &source)?;
+        }
+        for home in &homes {
+            let home = set.of(home)?.name();
+            let from_cluster = ["convert", "-n", home, "-o", "yaml"];
+            judged.all_phases(plane, &name, &from_cluster, "")?;
+        }
+    }
+    judged.told()
+}
+
+#[test]
+fn the_server_takes_what_the_example_becomes() -> Result {
+    let plane = wealist::shared()?;
+    let mut judged = Judged::default();
+    let sources = wealist::sources(wealist::Sidecars::Native)?;
+    let from_files = ["convert", "-f", "-", "-o", "yaml"];
+    judged.all_phases(plane, "wealist", &from_files, &stream(sources.iter()))?;
+    for home in ["default", "istio-ingress"] {
+        let from_cluster = ["convert", "-n", home, "-o", "yaml"];
+        judged.all_phases(plane, "wealist", &from_cluster, "")?;
+    }
+    judged.told()
+}
+
+/// What the server said.
+#[derive(Default)]
+struct Judged {
+    taken: usize,
+    refused: Vec<String>,
+}
+
+impl Judged {
+    /// Gives the server what the command emits, phase by phase.
+    fn all_phases(
+        &mut self,
+        plane: &ControlPlane,
+        name: &str,
+        command: &[&str],
+        source: &str,
+    ) -> Result {
+        for phase in PHASES {
+            let emitted = plane.ambient(command.iter().chain(phase))?;
+            let emitted = emitted.stdin(source).run()?;
+            // 1 where something is refused: what is emitted then has to be right as well.
+            if !matches!(emitted.code(), Some(0 | 1)) {
+                emitted.exited(0)?;
+                continue;
+            }
+            let objects = Manifests::parse(&emitted.stdout)?.in_order().count();
+            if objects == 0 {
+                continue;
+            }
+            let dry = [
+                "apply",
+                "--server-side",
+                "--force-conflicts",
+                "--dry-run=server",
+                "--validate=strict",
+                "-f",
+                "-",
+            ];
+            let answer = plane.kubectl(dry).stdin(emitted.stdout.clone()).run()?;
+            let errors = answer.stderr.lines().filter(|line| !line.is_empty());
+            let errors: Vec<&str> = errors
+                .filter(|line| !line.starts_with("Warning:"))
+                .collect();
+            if answer.code() == Some(0) {
+                self.taken += objects;
+            } else {
+                let (command, errors) = (command.join(" "), errors.join("\n  "));
+                let phase = phase.join(" ");
+                self.refused
+                    .push(format!("{name}: {command} {phase}\n  {errors}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn told(self) -> Result {
+        if self.refused.is_empty() && self.taken > 0 {
+            return Ok(());
+        }
+        let Self { taken, refused } = self;
+        let refused = refused.join("\n");
+        Err(Error::new(format!("{taken} objects were taken\n{refused}")))
+    }
+}
+
+/// The stories, by name.
+fn stories() -> Result<Vec<(String, String)>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stories");
+    let unreadable = |error: std::io::Error| Error::new(format!("the stories: {error}"));
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        let text = std::fs::read_to_string(entry.path().join("mesh.yaml")).map_err(unreadable)?;
+        all.push((entry.file_name().to_string_lossy().into_owned(), text));
+    }
+    all.sort();
+    Ok(all)
+}
+
+/// The namespaces that manifests bring along.
+fn homes(manifests: &Manifests) -> Vec<String> {
+    let namespaces = manifests.in_order().filter(|o| o["kind"] == "Namespace");
+    let names = namespaces.filter_map(|object| object["metadata"]["name"].as_str());
+    names.map(str::to_owned).collect()
+}
+
+/// Whether an object is one of these namespaces, or is in one.
+fn is_of(object: &Value, homes: &[&str]) -> bool {
+    let meta = &object["metadata"];
+    let home = match object["kind"].as_str() {
+        Some("Namespace") => &meta["name"],
+        _ => &meta["namespace"],
+    };
+    home.as_str().is_some_and(|home| homes.contains(&home))
+}
+
+/// Objects as one text.
+fn stream<'o>(objects: impl Iterator<Item = &'o Value>) -> String {
+    let documents: Vec<String> = objects.map(Value::to_string).collect();
+    documents.join("\n---\n")
+}
