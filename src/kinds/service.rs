@@ -65,3 +65,101 @@ pub struct ServicePort {
     #[serde(default, deserialize_with = "null_default")]
     pub app_protocol: String,
 }
+
+/// What Istio takes a port of a Service to speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Speaks {
+    /// HTTP, HTTP/2.
+    Http,
+    /// gRPC.
+    Grpc,
+    /// Bytes, by declaration.
+    Tcp,
+    /// TLS that pods end.
+    Tls,
+    /// What the first bytes show.
+    Unknown,
+    /// Datagrams, which no proxy takes.
+    Udp,
+}
+
+impl ServicePort {
+    /// What it speaks, by its `appProtocol`, else by the prefix of its name, in any case.
+    ///
+    /// Source: `pkg/config/kube/conversion.go` (`ConvertProtocol`), `pkg/config/protocol/instance.go`
+    /// (`Parse`).
+    pub fn speaks(&self) -> Speaks {
+        if self.protocol == "UDP" {
+            return Speaks::Udp;
+        }
+        let word = match self.app_protocol.as_str() {
+            "" => self.name.as_str(),
+            "kubernetes.io/h2c" | "kubernetes.io/ws" => return Speaks::Http,
+            "kubernetes.io/wss" => return Speaks::Tls,
+            other => other,
+        };
+        let word = word.to_ascii_lowercase();
+        if word.starts_with("grpc-web") {
+            return Speaks::Grpc;
+        }
+        match word.split('-').next().unwrap_or_default() {
+            "http" | "http2" | "http_proxy" => Speaks::Http,
+            "grpc" => Speaks::Grpc,
+            "https" | "tls" => Speaks::Tls,
+            "tcp" | "mongo" | "mysql" | "redis" => Speaks::Tcp,
+            "udp" => Speaks::Udp,
+            // Ports of servers that speak first are not sniffed: SMTP, DNS, MySQL, MongoDB.
+            _ if matches!(self.port, 25 | 53 | 3306 | 27017) => Speaks::Tcp,
+            _ => Speaks::Unknown,
+        }
+    }
+}
+
+impl Speaks {
+    /// Whether HTTP routes are applied to it.
+    pub fn takes_requests(self) -> bool {
+        matches!(self, Self::Http | Self::Grpc | Self::Unknown)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_speak_what_their_names_say() {
+        use Speaks::{Grpc, Http, Tcp, Tls, Udp, Unknown};
+        for (port, name, protocol, app_protocol, expected) in [
+            (80, "http", "", "", Http),
+            (80, "http-web", "TCP", "", Http),
+            (80, "HTTP2-x", "", "", Http),
+            (80, "http_proxy", "", "", Http),
+            (80, "grpc", "", "", Grpc),
+            (80, "grpc-web-x", "", "", Grpc),
+            (80, "GRPC-Webx", "", "", Grpc),
+            (80, "web", "", "", Unknown),
+            (80, "hbone", "", "", Unknown),
+            (80, "", "", "", Unknown),
+            (80, "web", "", "http", Http),
+            (80, "http", "", "tcp", Tcp),
+            (80, "http", "", "something", Unknown),
+            (443, "https", "", "", Tls),
+            (443, "", "", "kubernetes.io/wss", Tls),
+            (80, "", "", "kubernetes.io/h2c", Http),
+            (3306, "db", "", "", Tcp),
+            (6379, "redis", "", "", Tcp),
+            (53, "dns", "UDP", "", Udp),
+            (80, "http", "UDP", "", Udp),
+        ] {
+            let found = ServicePort {
+                name: name.to_owned(),
+                port,
+                target_port: None,
+                protocol: protocol.to_owned(),
+                app_protocol: app_protocol.to_owned(),
+            };
+            let why = format!("{port} {name} {protocol} {app_protocol}");
+            assert_eq!(found.speaks(), expected, "{why}");
+        }
+    }
+}

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
+use crate::kinds::service::Speaks;
 use crate::semantics::identity::Identity;
 
 /// A call to a workload. It says what is on the wire after Envoy's normalization of the path, which
@@ -66,27 +67,12 @@ pub enum Protocol {
     Sniffed,
 }
 
-impl Protocol {
-    /// What Istio takes a Service's port to speak.
-    ///
-    /// Source: `pkg/config/kube/conversion.go`, `ConvertProtocol`.
-    pub fn declared(number: u16, name: &str, app_protocol: &str) -> Self {
-        let word = match app_protocol {
-            "" => name,
-            "kubernetes.io/h2c" | "kubernetes.io/ws" => return Self::Http,
-            "kubernetes.io/wss" => return Self::Tcp,
-            other => other,
-        };
-        let word = word.to_ascii_lowercase();
-        if word.starts_with("grpc-web") {
-            return Self::Http;
-        }
-        match word.split('-').next().unwrap_or_default() {
-            "http" | "http2" | "grpc" | "http_proxy" => Self::Http,
-            "tcp" | "udp" | "https" | "tls" | "mongo" | "redis" | "mysql" => Self::Tcp,
-            // Ports of servers that speak first are not sniffed: SMTP, DNS, MySQL, MongoDB.
-            _ if matches!(number, 25 | 53 | 3306 | 27017) => Self::Tcp,
-            _ => Self::Sniffed,
+impl From<Speaks> for Protocol {
+    fn from(speaks: Speaks) -> Self {
+        match speaks {
+            Speaks::Http | Speaks::Grpc => Self::Http,
+            Speaks::Tcp | Speaks::Tls | Speaks::Udp => Self::Tcp,
+            Speaks::Unknown => Self::Sniffed,
         }
     }
 }
@@ -183,35 +169,6 @@ impl fmt::Display for Call {
                 }
                 Ok(())
             }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ports_speak_what_their_names_say() {
-        use Protocol::{Http, Sniffed, Tcp};
-        for (number, name, app_protocol, expected) in [
-            (80, "http", "", Http),
-            (80, "http-web", "", Http),
-            (80, "HTTP2-x", "", Http),
-            (80, "grpc-web-x", "", Http),
-            (80, "web", "", Sniffed),
-            (80, "", "", Sniffed),
-            (80, "web", "http", Http),
-            (80, "http", "tcp", Tcp),
-            (80, "http", "something", Sniffed),
-            (443, "https", "", Tcp),
-            (443, "", "kubernetes.io/wss", Tcp),
-            (80, "", "kubernetes.io/h2c", Http),
-            (3306, "db", "", Tcp),
-            (6379, "redis", "", Tcp),
-        ] {
-            let found = Protocol::declared(number, name, app_protocol);
-            assert_eq!(found, expected, "{number} {name} {app_protocol}");
         }
     }
 }

@@ -24,7 +24,8 @@ use crate::semantics::identity::Identity;
 pub struct Bounds {
     /// Kinds of calls.
     pub classes: usize,
-    /// Differences that are kept; beyond, they are counted.
+    /// Differences that are kept of those that open something, and of the others; beyond, they are
+    /// counted.
     pub differences: usize,
 }
 
@@ -328,16 +329,8 @@ impl<'s> Search<'s> {
             })
             .collect();
         let open = !supposing.is_empty();
-        let full = if open {
-            self.undecided.len()
-        } else {
-            self.differences.len()
-        };
         if !open {
             self.differing += 1;
-        }
-        if full >= self.bounds.differences {
-            return;
         }
         let verdict = |program: &Program| {
             let answered = program.given(&|id| self.questions.answer(id, &call));
@@ -352,12 +345,18 @@ impl<'s> Search<'s> {
         } else {
             &mut self.differences
         };
-        list.push(Difference {
+        let difference = Difference {
             call,
             before,
             after,
             supposing,
-        });
+        };
+        let alike = list
+            .iter()
+            .filter(|known| known.opens() == difference.opens());
+        if alike.count() < self.bounds.differences {
+            list.push(difference);
+        }
     }
 
     /// A call with the values that are chosen, and ordinary ones elsewhere; `None` when there is none.

@@ -10,7 +10,7 @@ use super::rules::{self, Naming};
 use super::scene::Scene;
 use super::targets::{Judged, serves_only, to_services, to_waypoint, with_versions};
 use crate::kinds::path::field;
-use crate::kinds::{Kind, Name, ObjectRef};
+use crate::kinds::{FieldPath, Kind, Labels, Name, ObjectRef};
 use crate::mesh::services::Service;
 use crate::translate::change::{Manifest, SOURCE, new_object};
 use crate::translate::{Draft, Phase, Remark, Topic, Weight};
@@ -143,11 +143,7 @@ fn for_callers(
 }
 
 /// The specs of copies of what has no ports.
-pub(super) fn as_it_is(
-    scene: &Scene<'_>,
-    original: &Original<'_>,
-    judged: &[Judged<'_>],
-) -> Vec<Value> {
+fn as_it_is(scene: &Scene<'_>, original: &Original<'_>, judged: &[Judged<'_>]) -> Vec<Value> {
     let mut spec = original.spec.as_object().cloned().unwrap_or_default();
     spec.remove("selector");
     if judged.is_empty() {
@@ -218,6 +214,50 @@ pub(super) fn create(
         made.push(new.create(scene, draft, spec, &[original.object]));
     }
     made
+}
+
+/// What goes on at waypoints as it is, and from then on nowhere else.
+pub(super) struct Move<'m> {
+    /// The object.
+    pub(super) object: &'m ObjectRef,
+    /// The namespace that is translated.
+    pub(super) namespace: &'m Name,
+    /// Its spec.
+    pub(super) spec: &'m Value,
+    /// Whom it selects; everybody when empty.
+    pub(super) labels: &'m Labels,
+    /// The members that it selects.
+    pub(super) members: &'m [usize],
+    /// The Services at which it goes on.
+    pub(super) judged: &'m [Judged<'m>],
+    /// What is remarked, where, with the name of each copy after it.
+    pub(super) remark: (Topic, FieldPath, &'m str),
+}
+
+/// Copies an object for waypoints, and removes it with the last sidecar that it is for.
+pub(super) fn move_over(scene: &Scene<'_>, draft: &mut Draft, moved: &Move<'_>) {
+    let object = moved.object;
+    let original = Original {
+        object,
+        namespace: moved.namespace,
+        spec: moved.spec,
+        wide: moved.labels.is_empty(),
+        dry_run: false,
+        stays: false,
+    };
+    let (topic, at, what) = &moved.remark;
+    let specs = as_it_is(scene, &original, moved.judged);
+    for copy in create(scene, draft, &original, specs) {
+        let says = format!("{what} {}", copy.short());
+        draft.becomes(object, &copy);
+        draft.remark(object, Remark::new(*topic, Weight::Form, at.clone(), says));
+    }
+    let mut members = moved.members.iter();
+    let stays = !scene.bystanders(moved.namespace, moved.labels).is_empty()
+        || members.any(|member| scene.members[*member].deferred);
+    if object.namespace == *moved.namespace && !stays {
+        draft.remove(Phase::Retire, object, &[object]);
+    }
 }
 
 /// An object that is made.

@@ -1,6 +1,6 @@
 //! WasmPlugins and Telemetries: what runs in sidecars runs in waypoints.
 
-use super::copies::{self, Original, is_ours};
+use super::copies::{self, Move, is_ours};
 use super::scene::Scene;
 use super::targets::in_front;
 use crate::inventory::{Listed, Object};
@@ -9,7 +9,7 @@ use crate::kinds::envoy_extension::{Telemetry, WasmPlugin};
 use crate::kinds::path::field;
 use crate::kinds::{Kind, Name};
 use crate::mesh::waypoints::WAYPOINT_CLASS;
-use crate::translate::{Draft, Phase, Remark, Topic, Weight};
+use crate::translate::{Draft, Remark, Topic, Weight};
 
 pub(super) fn translate(scene: &Scene<'_>, draft: &mut Draft) {
     each::<WasmPlugin>(scene, draft, |plugin| &plugin.spec);
@@ -91,28 +91,16 @@ fn one<T: Listed>(
     if judged.is_empty() || !super::shared::same_for_all(scene, draft, &name, &members, &at) {
         return;
     }
-    let original = Original {
+    let moved = Move {
         object: &name,
         namespace,
         spec: &whole["spec"],
-        wide: labels.is_empty(),
-        dry_run: false,
-        stays: false,
+        labels: &labels,
+        members: &members,
+        judged: &judged,
+        remark: (Topic::ProxyExtension, at, "goes on at the waypoint, as"),
     };
-    let specs = copies::as_it_is(scene, &original, &judged);
-    for copy in copies::create(scene, draft, &original, specs) {
-        let says = format!("goes on at the waypoint, as {}", copy.short());
-        draft.becomes(&name, &copy);
-        draft.remark(
-            &name,
-            Remark::new(Topic::ProxyExtension, Weight::Form, at.clone(), says),
-        );
-    }
-    let stays = !scene.bystanders(namespace, &labels).is_empty()
-        || members.iter().any(|member| scene.members[*member].deferred);
-    if !stays {
-        draft.remove(Phase::Retire, &name, &[&name]);
-    }
+    copies::move_over(scene, draft, &moved);
 }
 
 /// A WasmPlugin of the root namespace, which no waypoint takes.

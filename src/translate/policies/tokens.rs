@@ -1,13 +1,13 @@
 //! RequestAuthentications: tokens are verified at waypoints, before policies ask about them.
 
-use super::copies::{self, Original, is_ours};
+use super::copies::{self, Move, is_ours};
 use super::scene::Scene;
 use super::targets::in_front;
 use crate::inventory::Object;
 use crate::kinds::authorization::RequestAuthentication;
 use crate::kinds::path::field;
 use crate::kinds::{Name, Resource};
-use crate::translate::{Draft, Phase, Remark, Topic, Weight};
+use crate::translate::{Draft, Remark, Topic, Weight};
 
 pub(super) fn translate(scene: &Scene<'_>, draft: &mut Draft) {
     let root = scene.settings.root_namespace.clone();
@@ -80,24 +80,14 @@ fn one(
     if judged.is_empty() || !super::shared::same_for_all(scene, draft, &object, &members, &at) {
         return;
     }
-    let original = Original {
+    let moved = Move {
         object: &object,
         namespace,
         spec: &whole["spec"],
-        wide: labels.is_empty(),
-        dry_run: false,
-        stays: false,
+        labels: &labels,
+        members: &members,
+        judged: &judged,
+        remark: (Topic::Tokens, at, "tokens are verified at the waypoint, by"),
     };
-    let specs = copies::as_it_is(scene, &original, &judged);
-    for copy in copies::create(scene, draft, &original, specs) {
-        let says = format!("tokens are verified at the waypoint, by {}", copy.short());
-        let remark = Remark::new(Topic::Tokens, Weight::Form, at.clone(), says);
-        draft.becomes(&object, &copy);
-        draft.remark(&object, remark);
-    }
-    let stays = !scene.bystanders(namespace, &labels).is_empty()
-        || members.iter().any(|member| scene.members[*member].deferred);
-    if own && !stays {
-        draft.remove(Phase::Retire, &object, &[&object]);
-    }
+    copies::move_over(scene, draft, &moved);
 }

@@ -175,7 +175,7 @@ fn destinations(table: &Table) -> impl Iterator<Item = &Destination> {
 }
 
 fn protocol(port: &ServicePort) -> Protocol {
-    Protocol::declared(port.port, &port.name, &port.app_protocol)
+    port.speaks().into()
 }
 
 /// Whether anything judges callers, so that it matters where they are led.

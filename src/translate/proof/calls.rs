@@ -15,11 +15,12 @@ use crate::mesh::injection::{INJECT_LABEL, Injection};
 use crate::mesh::services::Service;
 use crate::mesh::workloads::{DataPlane, Mode, Workload};
 use crate::semantics::authorization::{beyond_ztunnel, is_dry_run, needs_http};
+use crate::semantics::compare::How;
 use crate::semantics::identity::Identity;
 use crate::semantics::routing::Table;
 use crate::semantics::verdict::{
-    Bounds, Callee, Cause, Comparison, Difference, Judge, Pod, Point, Policies, Port, Protocol,
-    Scope, Settings, Situation, Target, Through, Verdict, compare,
+    Bounds, Callee, Cause, Comparison, Difference, Judge, Pod, Point, Policies, Port, Scope,
+    Settings, Situation, Target, Through, Verdict, compare,
 };
 use crate::translate::policies::scene::{Member, Scene};
 use crate::translate::{Ground, Phase, Translation};
@@ -463,7 +464,7 @@ fn ports_of(scene: &Scene<'_>, service: &Service, member: &Member<'_>) -> Vec<Po
         ports.extend(pods.into_iter().map(|pod| Port {
             service: Some(port.port),
             pod,
-            protocol: Protocol::declared(port.port, &port.name, &port.app_protocol),
+            protocol: port.speaks().into(),
         }));
     }
     ports.sort();
@@ -474,6 +475,17 @@ fn ports_of(scene: &Scene<'_>, service: &Service, member: &Member<'_>) -> Vec<Po
 /// A comparison with some of its differences.
 fn kept(mut found: Comparison, keep: impl Fn(&Difference) -> bool) -> Comparison {
     let had = found.differences.len();
+    if found.differing > had {
+        let why = "more kinds of calls come to something else than were looked at one by one";
+        match &mut found.how {
+            How::Sampled { why: others } => others.push(why.to_owned()),
+            how @ How::Complete => {
+                *how = How::Sampled {
+                    why: vec![why.to_owned()],
+                }
+            }
+        }
+    }
     found.differences.retain(&keep);
     found.undecided.retain(&keep);
     found.differing -= had - found.differences.len();

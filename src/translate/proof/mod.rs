@@ -9,7 +9,7 @@ pub(super) mod side;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::fidelity::{Remark, Weight};
 use super::{Ground, Phase, Topic, Translation, written};
@@ -17,6 +17,7 @@ use crate::inventory::{Input, InventoryBuilder, Subject};
 use crate::kinds::{FieldPath, Kind, ObjectRef};
 use crate::mesh::Mesh;
 use crate::semantics::{compare, verdict};
+use side::Side;
 
 /// What the comparison of both sides found.
 #[derive(Debug, Default)]
@@ -82,7 +83,9 @@ pub(super) fn prove(ground: &Ground<'_>, mut translation: Translation) -> Transl
         .collect();
     let gone = |object: &ObjectRef| removed.contains(object);
     note_unread(&mut translation, &result);
-    translation.proofs.routes = routes::prove(ground, &gone, &result);
+    let after = Side::of(ground.mesh, &gone, Some(&result));
+    note_unreadable(ground, &mut translation, &after);
+    translation.proofs.routes = routes::prove(ground, &after);
     note_differences(&mut translation);
     translation.proofs.calls = calls::prove(ground, &result, &mut translation);
     translation
@@ -125,6 +128,56 @@ fn note_unread(translation: &mut Translation, result: &Mesh) {
     }
 }
 
+/// What takes part in no table was not compared. Whoever is of the namespaces that are translated, or
+/// was written for them, is refused; and the Services that others route or split, on whose account they are.
+fn note_unreadable(ground: &Ground<'_>, translation: &mut Translation, after: &Side) {
+    let mesh = ground.mesh;
+    let all = ground.source().unreadable.iter().chain(&after.unreadable);
+    let mut told: BTreeSet<(ObjectRef, &ObjectRef)> = BTreeSet::new();
+    for unreadable in all {
+        let object = &unreadable.object;
+        let mut written = translation.changes.iter();
+        let written = written.find(|change| change.edit.object() == object);
+        let mut concerned: BTreeSet<ObjectRef> = BTreeSet::new();
+        if let Some(because) = written.and_then(|change| change.because.first()) {
+            concerned.insert(because.clone());
+        } else if ground.translates(&object.namespace) {
+            concerned.insert(object.clone());
+        } else {
+            for host in &unreadable.hosts {
+                let services = mesh.services_of_host(host, &object.namespace).iter();
+                let ours = services.filter(|service| ground.translates(&service.object.namespace));
+                concerned.extend(ours.map(|service| service.object.clone()));
+            }
+        }
+        for concerned in concerned {
+            if !told.insert((concerned.clone(), object)) || is_told(translation, &concerned, object)
+            {
+                continue;
+            }
+            let says = format!(
+                "{object} cannot be read, so that nothing it does was compared: {}",
+                unreadable.why
+            );
+            let remark = Remark::new(Topic::Invalid, Weight::Refused, FieldPath::root(), says)
+                .remedy("correct the field, or remove the object if nothing needs it");
+            tell(translation, &concerned, remark);
+        }
+    }
+}
+
+/// Whether an object that cannot be read is refused for that already.
+fn is_told(translation: &Translation, concerned: &ObjectRef, object: &ObjectRef) -> bool {
+    let treatments = &translation.treatments;
+    let found = treatments.binary_search_by(|treatment| treatment.object.cmp(concerned));
+    let remarks = found.map(|position| treatments[position].remarks.as_slice());
+    concerned == object
+        && remarks.is_ok_and(|remarks| {
+            let mut remarks = remarks.iter();
+            remarks.any(|it| (it.topic, it.weight) == (Topic::Invalid, Weight::Refused))
+        })
+}
+
 /// Adds a remark on an object.
 fn tell(translation: &mut Translation, object: &ObjectRef, remark: Remark) {
     let treatments = &mut translation.treatments;
@@ -141,44 +194,60 @@ fn tell(translation: &mut Translation, object: &ObjectRef, remark: Remark) {
     }
 }
 
-/// Makes those lossy whose requests are routed otherwise, where no part of the translation said so.
+/// Requests that are routed otherwise, on account of one object.
+struct Otherwise {
+    /// How many kinds.
+    count: usize,
+    /// The first, in words.
+    first: String,
+}
+
+/// Makes those lossy whose requests are routed otherwise. Where a part of the translation says of an
+/// object already that it loses something, that remark tells of the first request and of the number:
+/// whoever accepts it sees how much it is.
 fn note_differences(translation: &mut Translation) {
-    let mut told_of: Vec<(ObjectRef, Remark)> = Vec::new();
+    let mut by_source: BTreeMap<&ObjectRef, Otherwise> = BTreeMap::new();
     for proof in &translation.proofs.routes {
         let Some(first) = proof.comparison.differences.first() else {
             continue;
         };
-        let told = told_of
-            .iter()
-            .any(|(object, _)| proof.concerns.contains(object))
-            || translation.treatments.iter().any(|treatment| {
-                proof.concerns.contains(&treatment.object)
-                    && treatment
-                        .remarks
-                        .iter()
-                        .any(|remark| remark.weight >= Weight::Lossy)
-            });
-        let source = proof
-            .concerns
-            .iter()
-            .find(|object| object.kind == Kind::VirtualService);
-        let Some(source) = source.or(proof.concerns.first()).filter(|_| !told) else {
+        let mut concerns = proof.concerns.iter();
+        let source = concerns.find(|object| object.kind == Kind::VirtualService);
+        let Some(source) = source.or(proof.concerns.first()) else {
             continue;
         };
-        let remark = Remark::new(
-            Topic::VirtualService,
-            Weight::Lossy,
-            FieldPath::root(),
-            format!(
+        let otherwise = by_source.entry(source).or_insert_with(|| Otherwise {
+            count: 0,
+            first: format!(
                 "requests to {} port {} from {} are routed otherwise: {first}",
                 proof.service.short(),
                 proof.port,
                 proof.client
             ),
-        );
-        told_of.push((source.clone(), remark));
+        });
+        otherwise.count += proof.comparison.differing;
     }
-    for (object, remark) in told_of {
-        tell(translation, &object, remark);
+    let by_source: Vec<(ObjectRef, Otherwise)> = by_source
+        .into_iter()
+        .map(|(source, otherwise)| (source.clone(), otherwise))
+        .collect();
+    for (source, Otherwise { count, first }) in by_source {
+        let says = match count {
+            1 => first,
+            count => format!("{first} (and {} more kinds of requests)", count - 1),
+        };
+        let treatments = &mut translation.treatments;
+        let found = treatments.binary_search_by(|treatment| treatment.object.cmp(&source));
+        let known = found.map(|position| treatments[position].remarks.as_mut_slice());
+        let known = known.unwrap_or_default();
+        if known.iter().any(|remark| remark.weight == Weight::Refused) {
+            // Nothing passes.
+        } else if let Some(told) = known.iter_mut().find(|it| it.weight == Weight::Lossy) {
+            told.says = format!("{}; {says}", told.says);
+        } else {
+            let (topic, at) = (Topic::VirtualService, FieldPath::root());
+            let remark = Remark::new(topic, Weight::Lossy, at, says);
+            tell(translation, &source, remark);
+        }
     }
 }

@@ -5,31 +5,26 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::RouteProof;
 use super::side::{Side, host_of};
+use crate::kinds::service::Speaks;
 use crate::kinds::{Kind, Labels, Name, ObjectRef};
 use crate::mesh::Mesh;
 use crate::semantics::compare::{self, Limits, compare};
 use crate::semantics::routing::{Defaults, Host, Routes, Table, Viewpoint};
-use crate::semantics::verdict::Protocol;
 use crate::translate::Ground;
 
 /// A client of which the rules know no name.
 const ELSEWHERE: &str = "";
 
-/// Compares the routes to every Service that will have a waypoint. `gone` says which objects of the
-/// mesh are no more, `result` holds those that are new or changed, as they were read back.
-pub(super) fn prove(
-    ground: &Ground<'_>,
-    gone: &dyn Fn(&ObjectRef) -> bool,
-    result: &Mesh,
-) -> Vec<RouteProof> {
+/// Compares the routes to every Service that will have a waypoint. `after` holds the objects that stay,
+/// and those that are new or changed, as they were read back.
+pub(super) fn prove(ground: &Ground<'_>, after: &Side) -> Vec<RouteProof> {
     let before = ground.source();
-    let after = Side::of(ground.mesh, gone, Some(result));
     let compared = Compared {
         root: ground.mesh.root_namespace().clone(),
         clients: clients(before),
         before: routes(before),
-        after: routes(&after),
-        sides: (before, &after),
+        after: routes(after),
+        sides: (before, after),
     };
     let mut proofs = Vec::new();
     for (service, bound) in ground.waypoints.bound() {
@@ -64,21 +59,8 @@ fn http_ports(mesh: &Mesh, service: &ObjectRef) -> Vec<(u16, bool)> {
     };
     let ports = mesh.spec(known).ports.iter();
     ports
-        .filter(|port| {
-            Protocol::declared(port.port, &port.name, &port.app_protocol) != Protocol::Tcp
-        })
-        .map(|port| {
-            let word = if port.app_protocol.is_empty() {
-                &port.name
-            } else {
-                &port.app_protocol
-            };
-            let grpc = word
-                .split('-')
-                .next()
-                .is_some_and(|word| word.eq_ignore_ascii_case("grpc"));
-            (port.port, grpc)
-        })
+        .filter(|port| port.speaks().takes_requests())
+        .map(|port| (port.port, port.speaks() == Speaks::Grpc))
         .collect()
 }
 

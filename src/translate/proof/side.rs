@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::inventory::Listed;
-use crate::kinds::complete::{DestinationRule, HttpRoute, VirtualService};
+use crate::inventory::{Listed, Object};
+use crate::kinds::complete::{DestinationRule, HttpRoute, Specification, VirtualService, Whole};
 use crate::kinds::service::{Service, ServiceSpec};
 use crate::kinds::service_entry::ServiceEntry;
-use crate::kinds::{IntOrString, Kind, Meta, Name, ObjectRef, Resource, traffic};
+use crate::kinds::{IntOrString, Kind, Name, ObjectRef, Resource, traffic};
 use crate::mesh::Mesh;
 use crate::semantics::routing::{Destination, Reach, Resolver, Services};
 
@@ -19,6 +19,18 @@ pub(in crate::translate) struct Side {
     pub(in crate::translate) virtual_services: Vec<VirtualService>,
     pub(in crate::translate) http_routes: Vec<HttpRoute>,
     pub(in crate::translate) hosts: Hosts,
+    /// Those that cannot be read whole, and take part in no table.
+    pub(in crate::translate) unreadable: Vec<Unreadable>,
+}
+
+/// An object of which nothing is known but its name and its hosts.
+pub(in crate::translate) struct Unreadable {
+    /// The object.
+    pub(in crate::translate) object: ObjectRef,
+    /// The hosts that it names, as they are written.
+    pub(in crate::translate) hosts: Vec<String>,
+    /// Why.
+    pub(in crate::translate) why: String,
 }
 
 impl Side {
@@ -41,18 +53,35 @@ impl Side {
         side
     }
 
+    fn note(&mut self, object: ObjectRef, hosts: Vec<String>, why: String) {
+        self.unreadable.push(Unreadable { object, hosts, why });
+    }
+
     fn add(&mut self, mesh: &Mesh, takes: &dyn Fn(&ObjectRef) -> bool) {
-        for (meta, json) in wholes::<traffic::VirtualService>(mesh, takes) {
-            let object = VirtualService::from_json(&json).ok();
-            self.virtual_services.extend(object.map(|o| o.of(meta)));
+        for (object, read) in wholes::<traffic::VirtualService, _>(mesh, takes) {
+            match read {
+                Ok(read) => self.virtual_services.push(read),
+                Err(why) => self.note(
+                    object.value.reference(),
+                    object.value.spec.hosts.clone(),
+                    why,
+                ),
+            }
         }
-        for (meta, json) in wholes::<crate::kinds::gateway_api::HTTPRoute>(mesh, takes) {
-            let object = HttpRoute::from_json(&json).ok();
-            self.http_routes.extend(object.map(|o| o.of(meta)));
+        for (object, read) in wholes::<crate::kinds::gateway_api::HTTPRoute, _>(mesh, takes) {
+            match read {
+                Ok(read) => self.http_routes.push(read),
+                Err(why) => self.note(object.value.reference(), Vec::new(), why),
+            }
         }
-        for (meta, json) in wholes::<traffic::DestinationRule>(mesh, takes) {
-            let Ok(rule) = DestinationRule::from_json(&json).map(|rule| rule.of(meta)) else {
-                continue;
+        for (object, read) in wholes::<traffic::DestinationRule, _>(mesh, takes) {
+            let rule: DestinationRule = match read {
+                Ok(rule) => rule,
+                Err(why) => {
+                    let host = object.value.spec.host.clone();
+                    self.note(object.value.reference(), vec![host], why);
+                    continue;
+                }
             };
             let host = full_name(&rule.spec.host, &rule.metadata.namespace);
             let rules = self.hosts.rules.entry(host).or_default();
@@ -71,21 +100,25 @@ impl Side {
     }
 }
 
-/// The whole objects of a kind, each with its metadata as the inventory has it: what a file does not
-/// say of its namespace, the reader knows.
-fn wholes<'m, T: Listed + 'm>(
+/// The objects of a kind, each with all its fields, and with its metadata as the inventory has it: what
+/// a file does not say of its namespace, the reader knows.
+fn wholes<'m, T: Listed + 'm, S: Specification>(
     mesh: &'m Mesh,
     takes: &'m dyn Fn(&ObjectRef) -> bool,
-) -> impl Iterator<Item = (&'m Meta, serde_json::Value)> + use<'m, T> {
+) -> impl Iterator<Item = (&'m Object<T>, Result<Whole<S>, String>)> + use<'m, T, S> {
     let objects = mesh.all::<T>().iter();
     objects
         .filter(|object| takes(&object.value.reference()))
-        .filter_map(|object| {
+        .map(|object| {
             let json = match &object.whole {
                 Some(json) => serde_json::from_str(json).ok(),
                 None => mesh.inventory().whole(&object.value.reference()),
             };
-            Some((object.value.meta(), json?))
+            let read = match json {
+                Some(json) => Whole::from_json(&json).map_err(|error| error.to_string()),
+                None => Err("its fields were not kept".to_owned()),
+            };
+            (object, read.map(|read| read.of(object.value.meta())))
         })
 }
 

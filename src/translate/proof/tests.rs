@@ -6,10 +6,12 @@ use serde_json::{Value, json};
 
 use super::prove;
 use crate::inventory::{Input, InventoryBuilder};
-use crate::kinds::{Kind, Name, ObjectRef};
+use crate::kinds::{FieldPath, Kind, Name, ObjectRef};
 use crate::mesh::Mesh;
 use crate::translate::change::new_object;
-use crate::translate::{Draft, Fidelity, Ground, Options, Phase, Translation};
+use crate::translate::{
+    Draft, Fidelity, Ground, Options, Phase, Remark, Topic, Translation, Weight,
+};
 
 const SHOP: &str = "
 apiVersion: v1
@@ -211,4 +213,94 @@ fn what_cannot_be_read_back_or_written_is_refused() {
     });
     assert_eq!(unwritten.treatments[0].object, absent);
     assert!(unwritten.refuses());
+}
+
+/// What is said, by object.
+fn said(translation: &Translation) -> Vec<(String, &Remark)> {
+    let all = translation.treatments.iter();
+    let all = all.flat_map(|t| t.remarks.iter().map(|r| (t.object.to_string(), r)));
+    all.collect()
+}
+
+#[test]
+fn what_cannot_be_read_whole_is_refused() {
+    let mesh = with_rules(&json!([{"timeout": ["5s"], "route": to("pay", "")}]));
+    let looked_at = compared(&mesh, |_, _| {});
+    let said_of = said(&looked_at);
+    let [(object, remark)] = said_of.as_slice() else {
+        panic!("{said_of:?}");
+    };
+    assert_eq!(object, "VirtualService/pay -n shop");
+    assert_eq!(
+        (remark.topic, remark.weight),
+        (Topic::Invalid, Weight::Refused)
+    );
+    assert!(
+        remark.says.contains("spec.http[0].timeout"),
+        "{}",
+        remark.says
+    );
+}
+
+#[test]
+fn what_others_say_of_a_service_and_cannot_be_read_is_refused_on_its_account() {
+    let route = json!({
+        "apiVersion": "networking.istio.io/v1", "kind": "VirtualService",
+        "metadata": {"name": "pay", "namespace": "bank"},
+        "spec": {"hosts": ["pay.shop.svc.cluster.local", "elsewhere.example.com"],
+                 "http": [{"timeout": ["5s"], "route": to("pay.shop.svc.cluster.local", "")}]},
+    });
+    let mut builder = InventoryBuilder::new(Input::Manifests, "default");
+    builder.file("shop.yaml", format!("{SHOP}{route}\n"));
+    let mesh = Mesh::new(builder.finish());
+    let looked_at = compared(&mesh, |_, _| {});
+    let said_of = said(&looked_at);
+    let [(object, remark)] = said_of.as_slice() else {
+        panic!("{said_of:?}");
+    };
+    assert_eq!(object, "Service/pay -n shop");
+    assert_eq!(
+        (remark.topic, remark.weight),
+        (Topic::Invalid, Weight::Refused)
+    );
+    assert!(
+        remark.says.starts_with("VirtualService/pay -n bank"),
+        "{}",
+        remark.says
+    );
+}
+
+#[test]
+fn a_loss_that_is_told_of_does_not_hide_how_much_differs() {
+    let mesh = with_rules(&json!([
+        {"match": [{"uri": {"prefix": "/api"}}], "route": to("pay", "v2")},
+        {"match": [{"method": {"exact": "POST"}}], "route": to("pay", "v2")},
+        {"route": to("pay", "")},
+    ]));
+    let rules = json!([{"backendRefs": backend("pay")}]);
+    let told = compared(&mesh, |draft, route| {
+        let parent = json!([{"group": "", "kind": "Service", "name": "pay", "port": 80}]);
+        let spec = json!({"parentRefs": parent, "rules": rules});
+        let home = "shop".into();
+        let made = new_object(Kind::HTTPRoute, &home, "pay", Some(route), &[], spec);
+        draft.create(Phase::Routes, made, &[route]);
+        draft.remove(Phase::Retire, route, &[]);
+        let says = "/api takes less";
+        let remark = Remark::new(Topic::Paths, Weight::Lossy, FieldPath::root(), says);
+        draft.remark(route, remark);
+    });
+    let differing = told.proofs.differing();
+    assert!(differing > 1);
+    let said_of = said(&told);
+    let [(_, found)] = said_of.as_slice() else {
+        panic!("{said_of:?}");
+    };
+    assert_eq!((found.topic, found.weight), (Topic::Paths, Weight::Lossy));
+    let more = format!("(and {} more kinds of requests)", differing - 1);
+    assert!(
+        found
+            .says
+            .starts_with("/api takes less; requests to Service/pay port 80")
+    );
+    assert!(found.says.ends_with(&more), "{}", found.says);
 }

@@ -11,9 +11,10 @@ use super::matches::Setting;
 use super::obstacle::{Findings, Gravity, Note, Spot};
 use super::order::{self, Disorder, Piece};
 use super::reach::Reaches;
-use super::world::{DOMAIN, Speaks, World, full_name};
+use super::world::{DOMAIN, World, full_name};
 use crate::kinds::complete::{HttpRoute, HttpRouteSpec, HttpRule, VirtualService};
 use crate::kinds::path::field;
+use crate::kinds::service::Speaks;
 use crate::kinds::{Labels, ObjectRef};
 use crate::mesh::services::Service;
 use crate::semantics::compare::{self, Comparison, How, Limits, Side, compare};
@@ -313,13 +314,13 @@ impl Case<'_> {
 /// The ports of a Service that take requests.
 pub(super) fn hosts(ground: &Ground<'_>, service: &Service) -> Vec<Host> {
     let ports = ground.mesh.spec(service).ports.iter();
-    let ports = ports.filter(|port| Speaks::of(port).takes_requests());
+    let ports = ports.filter(|port| port.speaks().takes_requests());
     ports
         .map(|port| Host {
             name: full_name(&service.object),
             namespace: service.object.namespace.to_string(),
             port: port.port,
-            grpc: Speaks::of(port) == Speaks::Grpc,
+            grpc: port.speaks() == Speaks::Grpc,
         })
         .collect()
 }

@@ -11,10 +11,10 @@ use serde_json::Value;
 use super::backend::Backends;
 use super::emit::parents;
 use super::obstacle::{Findings, Gravity, Spot};
-use super::world::{Speaks, World, full_name};
+use super::world::{World, full_name};
 use crate::kinds::complete::virtual_service::{StreamDestination, TcpMatch, TlsMatch};
 use crate::kinds::complete::{BackendRef, StreamRule, TcpRouteSpec, TlsRouteSpec, VirtualService};
-use crate::kinds::service::ServicePort;
+use crate::kinds::service::{ServicePort, Speaks};
 use crate::kinds::{Kind, ObjectRef};
 use crate::mesh::installation::Version;
 use crate::mesh::services::Service;
@@ -167,7 +167,7 @@ impl Streams<'_> {
         port: &ServicePort,
         findings: &mut Findings,
     ) -> Option<StreamRule> {
-        if matches!(Speaks::of(port), Speaks::Http | Speaks::Grpc | Speaks::Udp) {
+        if matches!(port.speaks(), Speaks::Http | Speaks::Grpc | Speaks::Udp) {
             return None;
         }
         for (number, route) in read.spec.tcp.iter().enumerate() {
@@ -200,7 +200,7 @@ impl Streams<'_> {
         port: &ServicePort,
         findings: &mut Findings,
     ) -> Option<StreamRule> {
-        if !matches!(Speaks::of(port), Speaks::Tls | Speaks::Unknown) {
+        if !matches!(port.speaks(), Speaks::Tls | Speaks::Unknown) {
             return None;
         }
         let own = full_name(&self.service.object);

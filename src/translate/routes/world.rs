@@ -2,11 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-
 use crate::inventory::Object;
 use crate::kinds::complete::{HttpRoute, Specification, VirtualService, Whole};
-use crate::kinds::service::ServicePort;
 use crate::kinds::service_entry::ServiceEntry;
 use crate::kinds::{DecodeError, Kind, ObjectRef, Resource, gateway_api, traffic};
 use crate::mesh::Mesh;
@@ -42,7 +39,7 @@ impl World {
                 .insert(full_name(&service.object), ports.collect());
         }
         for entry in mesh.all::<ServiceEntry>() {
-            world.add_entry(mesh, entry);
+            world.add_entry(entry);
         }
         for route in mesh.all::<traffic::VirtualService>() {
             let spec = &route.spec;
@@ -81,15 +78,12 @@ impl World {
         }
     }
 
-    fn add_entry(&mut self, mesh: &Mesh, entry: &Object<ServiceEntry>) {
+    fn add_entry(&mut self, entry: &ServiceEntry) {
         let meta = &entry.metadata;
-        let json = mesh.inventory().whole(&entry.reference());
-        let json = json.unwrap_or_default();
-        let listed = json.pointer("/spec/ports").and_then(Value::as_array);
-        let ports: Vec<u16> = listed
-            .into_iter()
-            .flatten()
-            .filter_map(|port| u16::try_from(port.get("number")?.as_u64()?).ok())
+        let ports = entry.spec.ports.iter();
+        let ports: Vec<u16> = ports
+            .filter_map(|port| u16::try_from(port.number).ok())
+            .filter(|port| *port != 0)
             .collect();
         for host in &entry.spec.hosts {
             // A Service of the cluster goes before an entry that names it.
@@ -137,57 +131,6 @@ pub(crate) fn service_of<'m>(mesh: &'m Mesh, host: &str, namespace: &str) -> Opt
         return None;
     }
     mesh.services_of_host(host, namespace).first()
-}
-
-/// What a port of a Service speaks (`pilot/pkg/serviceregistry/kube/conversion.go`, `ConvertProtocol`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Speaks {
-    /// HTTP.
-    Http,
-    /// gRPC.
-    Grpc,
-    /// Bytes, by declaration.
-    Tcp,
-    /// TLS that pods end.
-    Tls,
-    /// What the first bytes show.
-    Unknown,
-    /// Datagrams, which no proxy takes.
-    Udp,
-}
-
-impl Speaks {
-    /// What a port speaks (`kube.ConvertProtocol`).
-    pub(crate) fn of(port: &ServicePort) -> Self {
-        if port.protocol == "UDP" {
-            return Self::Udp;
-        }
-        let name = if port.app_protocol.is_empty() {
-            port.name.as_str()
-        } else {
-            match port.app_protocol.as_str() {
-                "kubernetes.io/h2c" | "kubernetes.io/ws" => return Self::Http,
-                "kubernetes.io/wss" => return Self::Tls,
-                other => other,
-            }
-        };
-        let name = name.to_ascii_lowercase();
-        match name.split('-').next().unwrap_or_default() {
-            "http" | "http2" => Self::Http,
-            "grpc" => Self::Grpc,
-            "https" | "tls" => Self::Tls,
-            "tcp" | "mongo" | "mysql" | "redis" | "hbone" => Self::Tcp,
-            "udp" => Self::Udp,
-            // Ports of protocols in which the server speaks first.
-            _ if matches!(port.port, 25 | 53 | 3306 | 27017) => Self::Tcp,
-            _ => Self::Unknown,
-        }
-    }
-
-    /// Whether HTTP routes are applied to it.
-    pub(crate) fn takes_requests(self) -> bool {
-        matches!(self, Self::Http | Self::Grpc | Self::Unknown)
-    }
 }
 
 /// The kinds of routes by which a Service may be routed already.

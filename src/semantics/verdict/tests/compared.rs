@@ -170,3 +170,22 @@ fn many_rules_are_compared() {
     let same = compare(&before, &before, ANYONE, Bounds::default());
     assert_eq!(same.classes, 2);
 }
+
+#[test]
+fn what_opens_is_kept_however_much_else_differs() {
+    let before = World::of("ALLOW shop/a {rules: [{from: [{source: {namespaces: [a, b, c]}}]}]}");
+    let after = World::of("ALLOW shop/a {rules: [{from: [{source: {namespaces: [x]}}]}]}");
+    let (p, q) = (before.policies(), after.policies());
+    let bounds = Bounds {
+        differences: 1,
+        ..Bounds::default()
+    };
+    let found = compare(
+        &direct(Point::Sidecar(before.pod()), &p),
+        &direct(Point::Sidecar(after.pod()), &q),
+        ANYONE,
+        bounds,
+    );
+    let opens: Vec<bool> = found.differences.iter().map(Difference::opens).collect();
+    assert_eq!((found.differing, opens), (4, vec![false, true]));
+}
