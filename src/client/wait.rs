@@ -1,16 +1,14 @@
 //! Waiting until the objects of a collection are as they are to be: list, watch, list again.
 
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use serde::Deserialize;
-use serde_json::Value;
 use tokio::time::Instant;
 
 use super::Client;
 use super::error::ClientError;
-use super::list::{ListRequest, PageSink};
+use super::list::ListRequest;
+use super::objects::{Objects, key};
 use super::watch::{WatchEvent, WatchRequest};
 
 /// How long one watch lasts: so long a connection that died without a word goes unnoticed.
@@ -23,12 +21,6 @@ const LONGEST: Duration = Duration::from_secs(5);
 /// How long a list may take when the time is over.
 const LAST_LOOK: Duration = Duration::from_secs(5);
 
-/// Namespace (empty for what has none) and name.
-pub type ObjectKey = (String, String);
-
-/// The objects of a collection as they are known.
-pub type Objects = BTreeMap<ObjectKey, Value>;
-
 /// How a wait ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Waited<T> {
@@ -36,37 +28,6 @@ pub enum Waited<T> {
     Met(T),
     /// The time is over; this is how the objects last were.
     Over(Objects),
-}
-
-/// Takes a list's pages in.
-struct Page<'a>(&'a mut Objects);
-
-impl PageSink for Page<'_> {
-    fn page(&mut self, body: &[u8]) -> Result<usize, String> {
-        let list: List = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-        let count = list.items.len();
-        self.0
-            .extend(list.items.into_iter().map(|item| (key(&item), item)));
-        Ok(count)
-    }
-
-    fn restart(&mut self) {
-        self.0.clear();
-    }
-}
-
-#[derive(Deserialize)]
-struct List {
-    #[serde(default)]
-    items: Vec<Value>,
-}
-
-fn key(object: &Value) -> ObjectKey {
-    let text = |name: &str| {
-        let value = object["metadata"][name].as_str();
-        value.unwrap_or_default().to_owned()
-    };
-    (text("namespace"), text("name"))
 }
 
 impl Client {
@@ -89,8 +50,8 @@ impl Client {
             let mut objects = Objects::new();
             let began = Instant::now();
             let by = end.max(began + LAST_LOOK);
-            let mut page = Page(&mut objects);
-            let listed = tokio::time::timeout_at(by, self.list(request, &mut page)).await;
+            let listed = self.list_into(request, &mut objects);
+            let listed = tokio::time::timeout_at(by, listed).await;
             let listed = listed.unwrap_or_else(|_| {
                 Err(ClientError::Timeout {
                     what: request.what(),

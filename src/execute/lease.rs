@@ -41,6 +41,13 @@ impl Default for LockTimes {
 }
 
 impl LockTimes {
+    /// So many seconds; one at least.
+    pub fn of_seconds(seconds: u16) -> Self {
+        Self {
+            seconds: seconds.max(1),
+        }
+    }
+
     /// The default, or what the environment says: the tests do not wait for half a minute.
     pub fn read() -> Self {
         std::env::var("KUBECTL_AMBIENT_LEASE_SECONDS")

@@ -1,7 +1,15 @@
 //! What changes a cluster: the loop around a plan, and the lock that keeps two people apart.
 
+mod api;
+mod applied;
 mod holder;
+mod labels;
 mod lease;
+mod session;
 
+pub use api::Api;
+pub use applied::{Applied, apply_object, delete_object};
 pub use holder::Holder;
+pub use labels::{LabelChange, set_labels};
 pub use lease::{Lock, LockError, LockTimes, Loss};
+pub use session::Session;

@@ -132,6 +132,13 @@ async fn what_is_so_already_is_not_watched() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_metadata_of_nothing_is_an_empty_list() {
+    let nothing = r#"{"metadata":{"resourceVersion":"7"},"items":null}"#;
+    let script = Scripted::new([Exchange::get(LIST).answer(200, nothing)]);
+    assert_eq!(script.client().objects(&pods()).await, Ok(Objects::new()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_change_ends_the_wait_at_once() {
     let script = Scripted::new([
         list("7", &["a"]),
