@@ -103,6 +103,43 @@ impl Ui {
         }
     }
 
+    /// Fails where nobody could answer a question: without a terminal, `--yes` says yes beforehand.
+    ///
+    /// # Errors
+    /// When standard input is no terminal.
+    pub fn can_ask(&self) -> Result<(), Error> {
+        if io::stdin().is_terminal() {
+            return Ok(());
+        }
+        Err(Error::new(
+            crate::exit::Exit::Usage,
+            "this asks before it changes anything, and standard input is no terminal",
+        )
+        .hint("`--yes` goes ahead without asking"))
+    }
+
+    /// Asks a question that is answered with yes or no. No answer is a no.
+    ///
+    /// # Errors
+    /// When standard input is no terminal.
+    pub fn ask(&self, question: &str) -> Result<bool, Error> {
+        self.can_ask()?;
+        self.rest();
+        let mut stderr = io::stderr().lock();
+        let _gone = write!(stderr, "{question} [y/N] ").and_then(|()| stderr.flush());
+        drop(stderr);
+        let mut answer = String::new();
+        let read = io::stdin().read_line(&mut answer);
+        let answer = answer.trim().to_ascii_lowercase();
+        Ok(read.is_ok() && matches!(answer.as_str(), "y" | "yes"))
+    }
+
+    /// Says what will be done before it is asked about, also when little is to be said.
+    pub fn announce(&self, text: &str) {
+        self.rest();
+        self.say(text);
+    }
+
     /// Says what went wrong and what to do next.
     pub fn error(&self, error: &Error) {
         self.rest();

@@ -28,7 +28,7 @@ use output::OutputArgs;
 
 /// Take namespaces from Istio's sidecar mode to ambient mode
 ///
-/// Nothing in the cluster is changed by the commands of this release.
+/// Commands that change a cluster say what they will do, and ask before they do it.
 #[derive(Debug, Parser)]
 #[command(
     name = "kubectl-ambient",
@@ -52,7 +52,7 @@ const AFTER_HELP: &str = "\
 Flags stand after the command: kubectl ambient check -n shop
 
 Exit codes: 0 ok, 1 a truthful no, 2 usage, 3 unreachable, 4 forbidden, 5 unreadable input,
-8 undecided, 70 a bug; the same for every -o";
+6 changed meanwhile, 8 undecided, 70 a bug; the same for every -o";
 
 #[derive(Debug, Subcommand)]
 enum Command {

@@ -35,7 +35,7 @@ pub(super) struct ScopeArgs {
 }
 
 /// A name that a namespace can have. Another would stand for something else in an address.
-fn namespace(text: &str) -> Result<String, String> {
+pub(super) fn namespace(text: &str) -> Result<String, String> {
     const LONGEST: usize = 63;
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if text.is_empty() {

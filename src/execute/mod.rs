@@ -6,6 +6,7 @@ mod holder;
 mod labels;
 mod lease;
 mod session;
+pub mod waypoint;
 
 pub use api::Api;
 pub use applied::{Applied, apply_object, delete_object};

@@ -13,6 +13,9 @@ pub struct Condition {
     pub kind: String,
     /// `True`, `False` or `Unknown`.
     pub status: String,
+    /// Why, in one word.
+    #[serde(default, deserialize_with = "null_default")]
+    pub reason: String,
     /// Why, for people.
     #[serde(default, deserialize_with = "null_default")]
     pub message: String,

@@ -79,6 +79,30 @@ pub enum Binding {
     },
 }
 
+impl Traffic {
+    /// As the label says it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Service => "service",
+            Self::Workload => "workload",
+            Self::All => "all",
+            Self::None => "none",
+        }
+    }
+
+    /// What a label says.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Service, Self::Workload, Self::All, Self::None]
+            .into_iter()
+            .find(|traffic| traffic.name() == name)
+    }
+
+    /// Whether traffic of one kind is part of it.
+    pub fn takes(self, wanted: Self) -> bool {
+        self == Self::All || self == wanted
+    }
+}
+
 impl Binding {
     /// The waypoint that traffic really goes through.
     pub fn effective(&self) -> Option<&ObjectRef> {
@@ -99,36 +123,11 @@ pub(super) fn resolve(inventory: &Inventory) -> Vec<Waypoint> {
         .gateways
         .iter()
         .filter(|gateway| gateway.spec.gateway_class_name == WAYPOINT_CLASS)
-        .map(|gateway| waypoint(inventory, gateway))
+        .map(|gateway| {
+            let class = find(&inventory.objects.gateway_classes, "", WAYPOINT_CLASS);
+            Waypoint::of(gateway, class.map(|class| &class.metadata.labels))
+        })
         .collect()
-}
-
-fn waypoint(inventory: &Inventory, gateway: &Gateway) -> Waypoint {
-    let meta = &gateway.metadata;
-    let class = find(&inventory.objects.gateway_classes, "", WAYPOINT_CLASS);
-    let traffic = meta
-        .labels
-        .get(WAYPOINT_FOR)
-        .or_else(|| class.and_then(|class| class.metadata.labels.get(WAYPOINT_FOR)));
-    let status = gateway.status.as_ref();
-    Waypoint {
-        object: ObjectRef::new(Kind::Gateway, &meta.namespace, &meta.name),
-        traffic: match traffic {
-            Some("workload") => Traffic::Workload,
-            Some("all") => Traffic::All,
-            Some("none") => Traffic::None,
-            _ => Traffic::Service,
-        },
-        service_account: meta
-            .annotations
-            .get("gateway.istio.io/service-account")
-            .map_or_else(|| meta.name.clone(), Name::from),
-        ready: status.map(|status| status.addresses > 0),
-        programmed: status
-            .and_then(|status| status.conditions.iter().find(|c| c.kind == "Programmed"))
-            .map(|condition| (condition.status == "True", condition.message.clone())),
-        listeners: gateway.spec.listeners.clone(),
-    }
 }
 
 /// What an object (a Service, a pod) of `namespace` is bound to by its labels or its namespace's.
@@ -171,13 +170,38 @@ pub(super) fn binding(
 }
 
 impl Waypoint {
-    fn refuses(
+    /// A Gateway of the waypoints' class, with the labels of that class.
+    pub fn of(gateway: &Gateway, class: Option<&Labels>) -> Self {
+        let meta = &gateway.metadata;
+        let traffic = meta
+            .labels
+            .get(WAYPOINT_FOR)
+            .or_else(|| class.and_then(|labels| labels.get(WAYPOINT_FOR)));
+        let status = gateway.status.as_ref();
+        Self {
+            object: ObjectRef::new(Kind::Gateway, &meta.namespace, &meta.name),
+            traffic: traffic.and_then(Traffic::named).unwrap_or(Traffic::Service),
+            service_account: meta
+                .annotations
+                .get("gateway.istio.io/service-account")
+                .map_or_else(|| meta.name.clone(), Name::from),
+            ready: status.map(|status| status.addresses > 0),
+            programmed: status
+                .and_then(|status| status.conditions.iter().find(|c| c.kind == "Programmed"))
+                .map(|condition| (condition.status == "True", condition.message.clone())),
+            listeners: gateway.spec.listeners.clone(),
+        }
+    }
+
+    /// Why an object that names it is not bound to it. `namespace_labels` are those of the object's
+    /// namespace, `wants` is the traffic that is addressed to such an object.
+    pub fn refuses(
         &self,
         object: &ObjectRef,
         namespace_labels: &Labels,
         wants: Traffic,
     ) -> Option<Unbound> {
-        let takes = self.traffic == Traffic::All || self.traffic == wants;
+        let takes = self.traffic.takes(wants);
         if self.ready == Some(false) {
             Some(Unbound::NotReady)
         } else if !self.admits(&object.namespace, namespace_labels) {
@@ -187,6 +211,16 @@ impl Waypoint {
         } else {
             None
         }
+    }
+
+    /// Whether objects of other namespaces may be bound to it at all.
+    pub fn admits_others(&self) -> bool {
+        self.listeners.iter().any(|listener| {
+            matches!(
+                listener.allowed_routes.namespaces.from,
+                FromNamespaces::All | FromNamespaces::Selector
+            )
+        })
     }
 
     fn admits(&self, namespace: &Name, labels: &Labels) -> bool {

@@ -11,6 +11,7 @@ mod status_screen;
 mod text;
 mod version_screen;
 mod waypoint_screen;
+mod waypoints_screen;
 mod yaml;
 
 use serde::Serialize;
@@ -18,6 +19,7 @@ use serde::Serialize;
 pub use diff::object_diff;
 pub use text::Style;
 
+use crate::report::waypoint::{GeneratedObjects, WaypointChanges, WaypointList, WaypointStatus};
 use crate::report::{
     CheckList, CheckPage, CheckReport, Conversion, StatusReport, VersionReport, WaypointPlanReport,
 };
@@ -131,6 +133,66 @@ impl Document for WaypointPlanReport {
         needing
             .filter(|service| service.needs_waypoint)
             .map(|service| format!("service/{}", service.name))
+            .collect()
+    }
+}
+
+impl Document for GeneratedObjects {
+    fn screen(&self, _style: &Style, _wide: bool) -> String {
+        self.yaml()
+    }
+
+    fn names(&self) -> Vec<String> {
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        self.0
+            .iter()
+            .map(|object| {
+                let kind = text(&object["kind"]).to_ascii_lowercase();
+                format!("{kind}/{}", text(&object["metadata"]["name"]))
+            })
+            .collect()
+    }
+
+    fn yaml(&self) -> String {
+        self.0
+            .iter()
+            .map(yaml::render)
+            .collect::<Vec<_>>()
+            .join("---\n")
+    }
+}
+
+impl Document for WaypointList {
+    fn screen(&self, style: &Style, wide: bool) -> String {
+        waypoints_screen::list(self, style, wide)
+    }
+
+    fn names(&self) -> Vec<String> {
+        let names = self.waypoints.iter().map(|entry| &entry.name);
+        names.map(|name| format!("gateway/{name}")).collect()
+    }
+}
+
+impl Document for WaypointStatus {
+    fn screen(&self, style: &Style, _wide: bool) -> String {
+        waypoints_screen::status(self, style)
+    }
+
+    fn names(&self) -> Vec<String> {
+        let names = self.waypoints.iter().map(|entry| &entry.waypoint.name);
+        names.map(|name| format!("gateway/{name}")).collect()
+    }
+}
+
+impl Document for WaypointChanges {
+    fn screen(&self, _style: &Style, _wide: bool) -> String {
+        waypoints_screen::changes(self)
+    }
+
+    fn names(&self) -> Vec<String> {
+        let objects = self.changes.iter().map(|change| &change.object);
+        objects
+            .map(|object| format!("{}/{}", object.kind.to_ascii_lowercase(), object.name))
             .collect()
     }
 }

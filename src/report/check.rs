@@ -7,7 +7,6 @@ use crate::checks::{Finding, Judgement, NotRunReason, Remedy, Scope, Severity, V
 use crate::inventory::{Input, Unread};
 use crate::kinds::Name;
 use crate::mesh::Mesh;
-use crate::mesh::waypoints::Traffic;
 use crate::mesh::workloads::Role;
 use crate::waypoint::{self, Feature, NamespaceNeed, Placement};
 
@@ -384,7 +383,7 @@ fn namespace_entry(mesh: &Mesh, judgement: &Judgement, name: &Name) -> Namespace
         waypoint: WaypointSummary {
             placement: placement_name(&need),
             complete: need.complete,
-            traffic: traffic_name(need.traffic),
+            traffic: need.traffic.name(),
             shared: match &need.placement {
                 Placement::Shared(waypoint) => Some(waypoint.to_string()),
                 _ => None,
@@ -403,15 +402,5 @@ pub(super) const fn placement_name(need: &NamespaceNeed) -> &'static str {
         Placement::Namespace => "namespace",
         Placement::Service(_) => "service",
         Placement::Shared(_) => "shared",
-    }
-}
-
-/// Traffic as documents and labels name it.
-pub(super) const fn traffic_name(traffic: Traffic) -> &'static str {
-    match traffic {
-        Traffic::Service => "service",
-        Traffic::Workload => "workload",
-        Traffic::All => "all",
-        Traffic::None => "none",
     }
 }

@@ -8,6 +8,7 @@ mod checks;
 pub mod convert;
 mod status;
 mod version;
+pub mod waypoint;
 mod waypoint_plan;
 
 use serde::Serialize;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::check::{UnreadEntry, placement_name, traffic_name};
+use super::check::{UnreadEntry, placement_name};
 use super::{API_VERSION, Header};
 use crate::checks::Scope;
 use crate::kinds::Name;
@@ -110,7 +110,7 @@ fn plan_entry(mesh: &Mesh, need: &NamespaceNeed) -> PlanEntry {
         name: need.namespace.clone(),
         placement: placement_name(need),
         complete: need.complete,
-        traffic: traffic_name(need.traffic),
+        traffic: need.traffic.name(),
         subject: match &need.placement {
             Placement::Service(service) => Some(service.name.to_string()),
             Placement::Shared(waypoint) => Some(waypoint.to_string()),

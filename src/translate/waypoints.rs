@@ -14,13 +14,9 @@ use crate::kinds::{Kind, Name, ObjectRef};
 use crate::mesh::Mesh;
 use crate::mesh::services::Service;
 use crate::mesh::waypoints::{
-    Binding, INGRESS_USE_WAYPOINT, Traffic, USE_WAYPOINT, USE_WAYPOINT_NAMESPACE, WAYPOINT_CLASS,
-    WAYPOINT_FOR,
+    Binding, INGRESS_USE_WAYPOINT, Traffic, USE_WAYPOINT, USE_WAYPOINT_NAMESPACE, WAYPOINT_FOR,
 };
 use crate::waypoint::{self, Feature, Placement, ServiceNeed};
-
-/// The name of a waypoint that we make, and of its service account.
-const NAME: &str = "waypoint";
 
 /// Which waypoints there will be, and who is bound to which.
 #[derive(Debug, Default)]
@@ -155,7 +151,11 @@ impl Waypoints {
 
 /// The waypoint of a namespace: the one that is there, else one to be made.
 fn own(mesh: &Mesh, namespace: &Name) -> ObjectRef {
-    let usual = ObjectRef::new(Kind::Gateway, namespace, &Name::from(NAME));
+    let usual = ObjectRef::new(
+        Kind::Gateway,
+        namespace,
+        &Name::from(waypoint::manifest::NAME),
+    );
     if mesh.waypoint(&usual).is_some() {
         return usual;
     }
@@ -180,10 +180,7 @@ pub(super) fn translate(ground: &Ground<'_>, draft: &mut Draft) {
             &waypoint.name,
             None,
             &[(WAYPOINT_FOR, traffic)],
-            json!({
-                "gatewayClassName": WAYPOINT_CLASS,
-                "listeners": [{"name": "mesh", "port": 15008, "protocol": "HBONE"}],
-            }),
+            waypoint::manifest::spec(),
         );
         draft.create(Phase::Prepare, manifest, &[]);
     }

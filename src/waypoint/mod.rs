@@ -4,6 +4,8 @@
 //! (tokens, rules on requests, routes, traffic policies) is done by a waypoint, or by nobody.
 
 mod features;
+pub mod manifest;
+pub mod standing;
 
 use std::collections::BTreeSet;
 

@@ -5,8 +5,10 @@
 mod access;
 mod emitted;
 mod faults;
+mod lease;
 mod modes;
 mod plugin;
 mod reading;
 mod sidecars;
+mod waypoint;
 mod wealist;

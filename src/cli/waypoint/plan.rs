@@ -1,35 +1,22 @@
-//! `waypoint`: which Services need one, and why.
+//! `waypoint plan`: which Services need one, and why.
 
-use clap::{Args, Subcommand};
+use clap::Args;
 
-use super::Context;
-use super::input::{Loaded, Unnamed, load};
-use super::scope::ScopeArgs;
+use super::super::Context;
+use super::super::input::{Loaded, Unnamed, load};
+use super::super::scope::ScopeArgs;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::report::WaypointPlanReport;
 
-/// Plan waypoints
-#[derive(Debug, Args)]
-pub(super) struct WaypointArgs {
-    #[command(subcommand)]
-    command: WaypointCommand,
-}
-
-#[derive(Debug, Subcommand)]
-enum WaypointCommand {
-    Plan(PlanArgs),
-}
-
 /// Show which Services need a waypoint, and why
 #[derive(Debug, Args)]
-struct PlanArgs {
+pub(super) struct PlanArgs {
     #[command(flatten)]
     scope: ScopeArgs,
 }
 
-pub(super) fn run(args: &WaypointArgs, context: &Context<'_>) -> Result<Exit, Error> {
-    let WaypointCommand::Plan(args) = &args.command;
+pub(super) fn run(args: &PlanArgs, context: &Context<'_>) -> Result<Exit, Error> {
     let Loaded {
         mesh,
         scope,

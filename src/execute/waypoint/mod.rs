@@ -1,0 +1,11 @@
+//! Waypoints of a cluster: looked at, made, waited for, removed.
+
+mod apply;
+mod delete;
+mod survey;
+mod wait;
+
+pub use apply::{Made, Making, Outcome, apply, bind, prepare};
+pub use delete::{Removal, remove};
+pub use survey::{Depth, Looked, Missing, look};
+pub use wait::{Readiness, wait_until_ready};
