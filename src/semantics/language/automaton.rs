@@ -182,6 +182,11 @@ impl Automaton {
         self.always[state as usize]
     }
 
+    /// Whether there is a way to such a state.
+    pub(super) fn may_settle(&self) -> bool {
+        self.always.contains(&true)
+    }
+
     /// How many states there are, the dead one included.
     pub(super) fn states(&self) -> usize {
         self.accepts.len()

@@ -35,6 +35,7 @@ pub(super) fn split(
     // Nearly every step leads to a state that is known: what is looked up is kept in one place.
     let mut next = vec![DEAD; FIRST + search.automata.len()];
     let mut truth = Truth::none(predicates.len());
+    let mut tried = vec![false; bytes.len()];
     let mut at = 0;
     while at < search.order.len() {
         let state = Rc::clone(&search.order[at].0);
@@ -42,11 +43,18 @@ pub(super) fn split(
             search.truth(&state, &mut truth);
             into.add(&truth, || search.text(at));
         }
-        for byte in &bytes {
+        tried.fill(false);
+        for (byte, class) in &bytes {
+            // Bytes that leave the trie lead to one state, where nothing else tells them apart.
+            if !search.follows(&state, *byte) && std::mem::replace(&mut tried[*class], true) {
+                continue;
+            }
             if !search.step(&state, *byte, &mut next) {
                 continue;
             }
-            if let Some(relevance) = relevance {
+            // What was sure of a state is sure after it, and was given up there, but for the first.
+            let news = search.settles || next[PASSED] != state[PASSED] || at == 0;
+            if let Some(relevance) = relevance.filter(|_| news) {
                 search.sure(&next, &mut truth);
                 if !truth.is_none() {
                     if !matter.contains_key(&truth) {
@@ -78,6 +86,8 @@ struct Search<'s> {
     /// What holds there: that of the root, and one for each node that adds something.
     truths: Vec<Truth>,
     automata: Vec<(usize, Automata<'s>)>,
+    /// Whether an automaton may come to hold however a value goes on; else only the trie may.
+    settles: bool,
     order: Vec<(State, (usize, u8))>,
     known: FxHashSet<State>,
 }
@@ -131,35 +141,41 @@ impl<'s> Search<'s> {
             trie,
             passed,
             truths,
+            settles: automata.iter().any(|(_, a)| a.get().may_settle()),
             automata,
             known: FxHashSet::from_iter([Rc::clone(&start)]),
             order: vec![(start, (0, 0))],
         }
     }
 
-    /// One byte for each set of bytes that nothing tells apart, the best to read first.
-    fn representatives(&self) -> Vec<u8> {
-        let mut literal = [0_u8; 128];
+    /// One byte for each set of bytes that nothing tells apart, the best to read first; and the number of
+    /// the set that it is in where the trie is left out.
+    fn representatives(&self) -> Vec<(u8, usize)> {
+        let mut literal = [false; 128];
         for byte in self.trie.bytes().filter(u8::is_ascii) {
-            literal[usize::from(byte)] = byte;
+            literal[usize::from(byte)] = true;
         }
-        let mut seen: FxHashSet<Vec<u8>> = FxHashSet::default();
+        let mut classes: FxHashMap<Vec<u8>, usize> = FxHashMap::default();
+        let mut plain: FxHashSet<usize> = FxHashSet::default();
+        let mut found = Vec::new();
         let mut key = Vec::new();
-        let mut bytes = self.grammar.bytes.clone();
-        bytes.retain(|byte| {
+        for byte in &self.grammar.bytes {
             key.clear();
-            key.extend([
-                self.grammar.automaton.class(*byte),
-                literal[usize::from(*byte)],
-            ]);
+            key.push(self.grammar.automaton.class(*byte));
             key.extend(self.automata.iter().map(|(_, a)| a.get().class(*byte)));
-            let fresh = !seen.contains(&key);
-            if fresh {
-                seen.insert(key.clone());
+            let fresh = classes.len();
+            let class = *classes.entry(key.clone()).or_insert(fresh);
+            if literal[usize::from(*byte)] || plain.insert(class) {
+                found.push((*byte, class));
             }
-            fresh
-        });
-        bytes
+        }
+        found
+    }
+
+    /// Whether the trie goes on with a byte.
+    fn follows(&self, state: &[u32], byte: u8) -> bool {
+        let node = state[NODE];
+        node != OUTSIDE && self.trie.child(node as usize, byte).is_some()
     }
 
     /// Writes the state that a byte leads to; says whether there is one.
