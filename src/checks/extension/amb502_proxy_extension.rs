@@ -141,29 +141,38 @@ fn reached<'a>(
 }
 
 /// What the move does for workloads by copying a policy to their Services; without a Service in front
-/// of any of them it can do nothing.
-fn copied(mesh: &Mesh, workloads: &[&Workload], how: &str) -> (Severity, Remedy) {
+/// of any of them it can do nothing. Of that AMB353 tells, where the policy selects them in its own
+/// namespace.
+fn copied(
+    mesh: &Mesh,
+    workloads: &[&Workload],
+    selected_here: bool,
+    how: &str,
+) -> Option<(Severity, Remedy)> {
     let served = |workload: &&Workload| mesh.services_of(workload).next().is_some();
     if workloads.iter().any(served) {
-        (Severity::Change, Remedy::moved(how))
-    } else {
+        return Some((Severity::Change, Remedy::moved(how)));
+    }
+    (!selected_here).then(|| {
         (
             Severity::Warning,
             Remedy::person("no Service selects these pods, so no waypoint is in front of them: keep them in sidecar mode, or do without"),
         )
-    }
+    })
 }
 
 fn wasm_plugin(mesh: &Mesh, namespace: &Name, plugin: &Object<WasmPlugin>, out: &mut Sink<'_>) {
     let home = &plugin.metadata.namespace;
-    let Some((workloads, field, _)) = reached(mesh, namespace, home, &plugin.spec, true) else {
-        return;
-    };
-    let (severity, remedy) = copied(
+    let found = reached(mesh, namespace, home, &plugin.spec, true);
+    let Some((workloads, field, selects)) = found else { return };
+    let Some((severity, remedy)) = copied(
         mesh,
         &workloads,
+        selects && home == namespace,
         "a copy with targetRefs runs at the waypoint of their Services; this plugin stays for pods that have a sidecar",
-    );
+    ) else {
+        return;
+    };
     out.find(
         namespace,
         severity,
@@ -182,11 +191,14 @@ fn report(mesh: &Mesh, namespace: &Name, telemetry: &Object<Telemetry>, out: &mu
     let Some((workloads, field, selects)) = found else { return };
     let at = (telemetry.reference(), field);
     if selects {
-        let (severity, remedy) = copied(
+        let Some((severity, remedy)) = copied(
             mesh,
             &workloads,
+            home == namespace,
             "a copy with targetRefs is taken by the waypoint of their Services",
-        );
+        ) else {
+            return;
+        };
         out.find(
             namespace,
             severity,
