@@ -7,7 +7,7 @@ use super::place::InNamespace;
 use super::status::chosen;
 use crate::error::Error;
 use crate::execute::Session;
-use crate::execute::waypoint::{Depth, Looked, Removal, look, remove};
+use crate::execute::waypoint::{Depth, Gap, Looked, Removal, look, remove};
 use crate::exit::Exit;
 use crate::report::waypoint::{ChangeEntry, WaypointChanges};
 use crate::waypoint::standing::Standing;
@@ -86,13 +86,13 @@ fn may_go(looked: &Looked, standings: &[Standing], unbind: bool) -> Result<(), E
     let elsewhere = looked
         .missing
         .iter()
-        .find(|missing| missing.what.ends_with("of other namespaces"));
+        .find(|missing| matches!(missing.gap, Gap::Elsewhere(_)));
     if let (Some(open), Some(missing)) = (open, elsewhere) {
         return Err(Error::new(
             Exit::Forbidden,
             format!(
                 "cannot tell who is bound to {}, which admits other namespaces: {}: {}",
-                open.waypoint.object, missing.what, missing.why
+                open.waypoint.object, missing.gap, missing.why
             ),
         )
         .hint("someone who may list them in all namespaces can delete it"));

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::super::Context;
-use super::place::{Place, unread};
+use super::place::{Place, note_unserved, unread};
 use crate::error::Error;
 use crate::execute::waypoint::{Depth, look};
 use crate::exit::Exit;
@@ -30,6 +30,7 @@ pub(super) fn run(args: &ListArgs, context: &Context<'_>) -> Result<Exit, Error>
         unread(&looked.missing),
         header,
     );
+    note_unserved(&looked, context);
     context.answer(&report)?;
     Ok(if report.unread.is_empty() {
         Exit::Ok

@@ -9,7 +9,7 @@ use super::super::scope::namespace;
 use crate::client::{ConnectOptions, RequestTimeout};
 use crate::error::Error;
 use crate::execute::Session;
-use crate::execute::waypoint::Missing;
+use crate::execute::waypoint::{Looked, Missing};
 use crate::kinds::Name;
 use crate::report::waypoint::MissingEntry;
 
@@ -82,12 +82,21 @@ impl Place {
     }
 }
 
+/// Says why there can be no waypoint at all.
+pub(super) fn note_unserved(looked: &Looked, context: &Context<'_>) {
+    if !looked.served {
+        context
+            .ui
+            .note("note: the cluster does not serve the Gateway API, of which waypoints are made");
+    }
+}
+
 /// What could not be looked at, for a document.
 pub(super) fn unread(missing: &[Missing]) -> Vec<MissingEntry> {
     missing
         .iter()
         .map(|missing| MissingEntry {
-            what: missing.what.clone(),
+            what: missing.gap.to_string(),
             reason: missing.why.clone(),
         })
         .collect()

@@ -5,7 +5,7 @@ use std::time::Instant;
 use clap::Args;
 
 use super::super::Context;
-use super::place::{Patience, Place, unread};
+use super::place::{Patience, Place, note_unserved, unread};
 use crate::error::Error;
 use crate::execute::waypoint::{Depth, Looked, look, wait_until_ready};
 use crate::exit::Exit;
@@ -50,6 +50,7 @@ pub(super) fn run(args: &StatusArgs, context: &Context<'_>) -> Result<Exit, Erro
         .output
         .header(session.client().context().map(str::to_owned));
     let report = WaypointStatus::new(&standings, namespace, unread(&looked.missing), header);
+    note_unserved(&looked, context);
     context.answer(&report)?;
     Ok(
         if standings.iter().any(|standing| standing.lacks().is_some()) {

@@ -13,10 +13,7 @@ use crate::mesh::waypoints::{
     Traffic, USE_WAYPOINT, USE_WAYPOINT_NAMESPACE, WAYPOINT_CLASS, WAYPOINT_FOR,
 };
 use crate::mesh::workloads::MANAGED_LABEL;
-use crate::waypoint::manifest::{REVISION, Wanted};
-
-/// How many replicas a waypoint has that stands before more than one pod.
-const SEVERAL: u16 = 2;
+use crate::waypoint::manifest::{REVISION, SEVERAL, Wanted};
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,5 +7,5 @@ mod wait;
 
 pub use apply::{Made, Making, Outcome, apply, bind, prepare};
 pub use delete::{Removal, remove};
-pub use survey::{Depth, Looked, Missing, look};
+pub use survey::{Depth, Gap, Looked, Missing, look};
 pub use wait::{Readiness, wait_until_ready};

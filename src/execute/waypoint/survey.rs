@@ -1,6 +1,7 @@
 //! Reads what is known of waypoints: their Gateways and pods, who is bound to them, what they enforce.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use futures_util::future::{join, join_all};
 use serde::Deserialize;
@@ -13,13 +14,11 @@ use crate::kinds::authorization::{AttachedSpec, TargetRef};
 use crate::kinds::gateway_api::{Condition, Gateway, GatewayClass, RouteSpec};
 use crate::kinds::{Kind, Labels, Meta, Name, ObjectRef};
 use crate::mesh::waypoints::{USE_WAYPOINT, WAYPOINT_CLASS};
-use crate::mesh::workloads::MANAGED_LABEL;
+use crate::mesh::workloads::{GATEWAY_NAME_LABEL, MANAGED_LABEL};
 use crate::waypoint::standing::{
     Attached, BINDABLE, Found, Labelled, POLICIES, ROUTES, Replicas, Survey,
 };
 
-/// The label by which a Deployment tells its Gateway.
-const GATEWAY_NAME: &str = "gateway.networking.k8s.io/gateway-name";
 /// The namespace of istiod and of policies for the whole mesh, unless an installation differs.
 const ROOT: &str = "istio-system";
 
@@ -35,10 +34,28 @@ pub enum Depth {
 /// What could not be looked at.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Missing {
-    /// What, e.g. `pods of other namespaces`.
-    pub what: String,
+    /// Which objects.
+    pub gap: Gap,
     /// Why not.
     pub why: String,
+}
+
+/// Objects that could not be looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Gap {
+    /// The Deployments of waypoints, and so their replicas.
+    Deployments,
+    /// Objects of a kind in other namespaces than the one in question.
+    Elsewhere(Kind),
+}
+
+impl fmt::Display for Gap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Deployments => f.write_str("deployments"),
+            Self::Elsewhere(kind) => write!(f, "{} of other namespaces", kind.plural()),
+        }
+    }
 }
 
 /// What was read.
@@ -155,7 +172,7 @@ impl Reader<'_> {
                 Err(ClientError::Forbidden { message, .. }) => Ok(Part {
                     objects: Objects::new(),
                     missing: Some(Missing {
-                        what: request.what(),
+                        gap: Gap::Deployments,
                         why: message,
                     }),
                 }),
@@ -207,7 +224,7 @@ impl Reader<'_> {
         Ok(Part {
             objects,
             missing: Some(Missing {
-                what: format!("{} of other namespaces", kind.plural()),
+                gap: Gap::Elsewhere(kind),
                 why,
             }),
         })
@@ -270,7 +287,7 @@ pub(super) fn replicas(deployments: &Objects) -> BTreeMap<(Name, Name), Replicas
     deployments
         .iter()
         .filter_map(|((namespace, _), deployment)| {
-            let gateway = deployment["metadata"]["labels"][GATEWAY_NAME].as_str()?;
+            let gateway = deployment["metadata"]["labels"][GATEWAY_NAME_LABEL].as_str()?;
             let key = (Name::from(namespace.as_str()), Name::from(gateway));
             Some((key, replicas_of(deployment)))
         })

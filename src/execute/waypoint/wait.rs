@@ -9,6 +9,7 @@ use super::super::api::Api;
 use super::survey::{Depth, look, replicas};
 use crate::client::{Client, ClientError, ListRequest, Objects, Waited};
 use crate::kinds::{Kind, ObjectRef};
+use crate::mesh::workloads::GATEWAY_NAME_LABEL;
 use crate::waypoint::standing::standings;
 
 /// How a wait for a waypoint ended.
@@ -44,7 +45,7 @@ pub async fn wait_until_ready(
     let deployment = api
         .list(Kind::Deployment, namespace)
         .map(|request| ListRequest {
-            label_selector: Some(format!("gateway.networking.k8s.io/gateway-name={name}")),
+            label_selector: Some(format!("{GATEWAY_NAME_LABEL}={name}")),
             ..request
         });
     let (Some(gateway), Some(deployment)) = (gateway, deployment) else {
