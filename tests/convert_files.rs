@@ -122,7 +122,7 @@ fn folders_hold_a_phase_each_and_are_written_again() {
     for name in [
         "README.md",
         "1-prepare/README.md",
-        "1-prepare/001-gateway-default-waypoint.yaml",
+        "1-prepare/002-gateway-default-waypoint.yaml",
         "2-enrol/001-namespace-default.yaml",
     ] {
         assert!(

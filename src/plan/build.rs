@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::condition::{Condition, Pods, deployment_of};
+use super::condition::{Condition, Pods};
 use super::step::{Rollout, Stage, Step, StepId};
 use super::write::{Planned, Write};
 use super::{Direction, Manner, Obstacle, Plan, order};
@@ -13,7 +13,6 @@ use crate::mesh::Mesh;
 use crate::mesh::injection::Injection;
 use crate::mesh::waypoints::{USE_WAYPOINT, USE_WAYPOINT_NAMESPACE};
 use crate::mesh::workloads::{DataPlane, Role, TUNNEL_LABEL, Workload, data_plane};
-use crate::translate::change::new_object;
 use crate::translate::{Change, Decision, Edit, Phase};
 use crate::waypoint::{self, Feature};
 
@@ -40,7 +39,7 @@ pub fn plan(ground: &Ground<'_>) -> (Plan, Vec<Obstacle>) {
     let order = order::of(ground.mesh, ground.namespace, &moving);
     let mut steps = vec![
         hbone(ground, &cut),
-        waypoint_step(ground, &cut),
+        waypoint_step(&cut),
         policies(&cut),
         bind(ground, &cut),
     ];
@@ -106,7 +105,7 @@ impl<'a> Cut<'a> {
             match (change.phase, object.kind) {
                 (Phase::Prepare, Kind::NetworkPolicy) => cut.opening.push(change),
                 (Phase::Prepare, Kind::DestinationRule) if !is_new => cut.opening.push(change),
-                (Phase::Prepare, Kind::Gateway) => cut.waypoints.push(change),
+                (Phase::Prepare, Kind::Gateway | Kind::ConfigMap) => cut.waypoints.push(change),
                 (Phase::Prepare, _) => cut.policies.push(change),
                 (Phase::Enrol, Kind::Namespace) => cut.enrolled.push(change),
                 (Phase::Enrol, _) => cut.bound.push(change),
@@ -309,73 +308,27 @@ fn hbone(ground: &Ground<'_>, cut: &Cut<'_>) -> Step {
     step
 }
 
-fn waypoint_step(ground: &Ground<'_>, cut: &Cut<'_>) -> Step {
+/// Each waypoint with its parameters, which must be there before its Gateway.
+fn waypoint_step(cut: &Cut<'_>) -> Step {
     let mut step = Step::new(StepId::Waypoint);
-    for change in &cut.waypoints {
-        let gateway = change.edit.object().clone();
-        let ready = Condition::WaypointReady {
-            gateway: gateway.clone(),
-        };
+    let (gateways, parameters): (Vec<&Change>, Vec<&Change>) = cut
+        .waypoints
+        .iter()
+        .partition(|change| change.edit.object().kind == Kind::Gateway);
+    for change in gateways {
+        let gateway = change.edit.object();
+        let parameters = parameters
+            .iter()
+            .filter(|parameters| parameters.because.contains(gateway));
         step.stages.push(Stage {
-            writes: vec![write_of(change)],
-            gate: vec![ready.clone()],
+            writes: parameters.copied().chain([change]).map(write_of).collect(),
+            gate: vec![Condition::WaypointReady {
+                gateway: gateway.clone(),
+            }],
             undone: Vec::new(),
         });
-        if matches!(change.edit, Edit::Create(_)) && is_replicated(ground, cut, &gateway) {
-            step.stages.push(Stage {
-                writes: vec![
-                    Planned::Set {
-                        object: deployment_of(&gateway),
-                        path: ["spec", "replicas"].map(str::to_owned).to_vec(),
-                        value: 2.into(),
-                    },
-                    Planned::Write(budget(&gateway)),
-                ],
-                gate: vec![ready],
-                undone: Vec::new(),
-            });
-        }
     }
     step
-}
-
-/// Whether a workload behind a waypoint has more than one pod: then the waypoint must not be what
-/// fails first.
-fn is_replicated(ground: &Ground<'_>, cut: &Cut<'_>, gateway: &ObjectRef) -> bool {
-    let mesh = ground.mesh;
-    let mut bound = cut
-        .bound
-        .iter()
-        .filter(|change| change.because.contains(gateway));
-    bound.any(|change| {
-        let object = change.edit.object();
-        let mut known = mesh
-            .services_in(&object.namespace)
-            .iter()
-            .filter(|s| s.object == *object);
-        known.any(|service| {
-            let mut backing = mesh.backing(service);
-            backing.any(|workload| workload.replicas.unwrap_or(0) > 1 || workload.pod_count() > 1)
-        })
-    })
-}
-
-/// The PodDisruptionBudget of a waypoint with two pods.
-fn budget(gateway: &ObjectRef) -> Write {
-    let labels = json!({crate::mesh::workloads::GATEWAY_NAME_LABEL: &*gateway.name});
-    let manifest = new_object(
-        Kind::PodDisruptionBudget,
-        &gateway.namespace,
-        &gateway.name,
-        Some(gateway),
-        &[],
-        json!({"minAvailable": 1, "selector": {"matchLabels": labels}}),
-    );
-    Write::Create {
-        object: manifest.object().clone(),
-        manifest: manifest.json().clone(),
-        generation: None,
-    }
 }
 
 /// Policies: what is new first, then what makes room for it. istiod has seen one before the other.

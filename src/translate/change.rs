@@ -201,16 +201,18 @@ pub struct Change {
 pub(super) fn rank(kind: Kind) -> u8 {
     match kind {
         Kind::Namespace => 0,
-        Kind::Gateway | Kind::IstioGateway => 1,
-        Kind::Service | Kind::ServiceEntry => 2,
-        Kind::DestinationRule => 3,
-        Kind::RequestAuthentication => 4,
-        Kind::PeerAuthentication => 5,
-        Kind::AuthorizationPolicy => 6,
-        Kind::WasmPlugin | Kind::Telemetry => 7,
-        Kind::HTTPRoute | Kind::GRPCRoute | Kind::TCPRoute | Kind::TLSRoute => 8,
-        Kind::VirtualService => 9,
-        _ => 10,
+        // A waypoint's parameters must be there before its Gateway.
+        Kind::ConfigMap => 1,
+        Kind::Gateway | Kind::IstioGateway => 2,
+        Kind::Service | Kind::ServiceEntry => 3,
+        Kind::DestinationRule => 4,
+        Kind::RequestAuthentication => 5,
+        Kind::PeerAuthentication => 6,
+        Kind::AuthorizationPolicy => 7,
+        Kind::WasmPlugin | Kind::Telemetry => 8,
+        Kind::HTTPRoute | Kind::GRPCRoute | Kind::TCPRoute | Kind::TLSRoute => 9,
+        Kind::VirtualService => 10,
+        _ => 11,
     }
 }
 

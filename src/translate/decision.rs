@@ -173,8 +173,8 @@ impl<'t> Decision<'t> {
     }
 }
 
-/// These objects, what they become, the Services that what they become is attached to, and the
-/// waypoints that those are bound to.
+/// These objects, what they become, the Services that what they become is attached to, the waypoints
+/// that those are bound to, and the parameters of these.
 fn asked(translation: &Translation, only: &BTreeSet<ObjectRef>) -> BTreeSet<ObjectRef> {
     let mut asked = only.clone();
     for treatment in &translation.treatments {
@@ -194,6 +194,12 @@ fn asked(translation: &Translation, only: &BTreeSet<ObjectRef>) -> BTreeSet<Obje
         if object.kind == Kind::Service && asked.contains(object) {
             let because = change.because.iter();
             asked.extend(because.filter(|it| it.kind == Kind::Gateway).cloned());
+        }
+    }
+    for change in &translation.changes {
+        let object = change.edit.object();
+        if object.kind == Kind::ConfigMap && change.because.iter().any(|it| asked.contains(it)) {
+            asked.insert(object.clone());
         }
     }
     asked

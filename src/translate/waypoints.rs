@@ -8,21 +8,29 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, json};
 
-use super::change::new_object;
-use super::{Draft, Ground, Phase};
+use super::{Draft, Ground, Manifest, Phase};
 use crate::kinds::{Kind, Name, ObjectRef};
 use crate::mesh::Mesh;
 use crate::mesh::services::Service;
 use crate::mesh::waypoints::{
-    Binding, INGRESS_USE_WAYPOINT, Traffic, USE_WAYPOINT, USE_WAYPOINT_NAMESPACE, WAYPOINT_FOR,
+    Binding, INGRESS_USE_WAYPOINT, Traffic, USE_WAYPOINT, USE_WAYPOINT_NAMESPACE,
 };
+use crate::waypoint::manifest::{SEVERAL, Wanted};
 use crate::waypoint::{self, Feature, Placement, ServiceNeed};
 
 /// Which waypoints there will be, and who is bound to which.
 #[derive(Debug, Default)]
 pub(crate) struct Waypoints {
-    made: BTreeMap<ObjectRef, Traffic>,
+    made: BTreeMap<ObjectRef, Made>,
     bound: BTreeMap<ObjectRef, Bound>,
+}
+
+/// A waypoint to be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Made {
+    traffic: Traffic,
+    /// Whether a workload behind it has more than one replica.
+    several: bool,
 }
 
 /// A Service behind a waypoint.
@@ -109,7 +117,13 @@ impl Waypoints {
                     _ => continue,
                 };
                 if mesh.waypoint(&bound.waypoint).is_none() {
-                    all.made.insert(bound.waypoint.clone(), need.traffic);
+                    let made = all.made.entry(bound.waypoint.clone()).or_insert(Made {
+                        traffic: need.traffic,
+                        several: false,
+                    });
+                    made.several |= mesh
+                        .backing(known)
+                        .any(|workload| workload.replicas > Some(1));
                 }
                 all.bound.insert(service.service.clone(), bound);
             }
@@ -168,21 +182,25 @@ fn own(mesh: &Mesh, namespace: &Name) -> ObjectRef {
 }
 
 pub(super) fn translate(ground: &Ground<'_>, draft: &mut Draft) {
-    for (waypoint, traffic) in &ground.waypoints.made {
-        let traffic = match traffic {
-            Traffic::All => "all",
-            Traffic::Workload => "workload",
-            Traffic::Service | Traffic::None => "service",
+    for (waypoint, made) in &ground.waypoints.made {
+        let wanted = Wanted {
+            name: waypoint.name.to_string(),
+            namespace: Some(waypoint.namespace.to_string()),
+            // What takes nothing is made for Services: it is made because one is bound to it.
+            traffic: Some(match made.traffic {
+                Traffic::None => Traffic::Service,
+                traffic => traffic,
+            }),
+            revision: None,
+            replicas: made.several.then_some(SEVERAL),
         };
-        let manifest = new_object(
-            Kind::Gateway,
-            &waypoint.namespace,
-            &waypoint.name,
-            None,
-            &[(WAYPOINT_FOR, traffic)],
-            waypoint::manifest::spec(),
-        );
-        draft.create(Phase::Prepare, manifest, &[]);
+        let options = Name::from(wanted.options_name().as_str());
+        let options = ObjectRef::new(Kind::ConfigMap, &waypoint.namespace, &options);
+        if let Some(json) = wanted.options() {
+            draft.create(Phase::Prepare, Manifest::of(options, json), &[waypoint]);
+        }
+        let gateway = Manifest::of(waypoint.clone(), wanted.gateway());
+        draft.create(Phase::Prepare, gateway, &[]);
     }
     for (service, bound) in ground.waypoints.bound() {
         draft.look(service);
@@ -202,5 +220,62 @@ pub(super) fn translate(ground: &Ground<'_>, draft: &mut Draft) {
             let patch = json!({"metadata": {"labels": labels}});
             draft.patch(Phase::Enrol, service, patch, &[waypoint]);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Options, translate};
+    use super::*;
+    use crate::inventory::{Input, InventoryBuilder};
+    use crate::translate::Edit;
+
+    /// What is created first for a Service whose Deployment has so many replicas.
+    fn prepared(replicas: u32) -> Vec<String> {
+        let shop = format!(
+            "
+apiVersion: v1
+kind: Namespace
+metadata: {{name: shop, labels: {{istio-injection: enabled}}}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: pay, namespace: shop}}
+spec: {{replicas: {replicas}, selector: {{matchLabels: {{app: pay}}}}, template: {{metadata: {{labels: {{app: pay}}}}}}}}
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: pay, namespace: shop}}
+spec: {{selector: {{app: pay}}, ports: [{{name: http, port: 80}}]}}
+---
+apiVersion: security.istio.io/v1
+kind: RequestAuthentication
+metadata: {{name: pay, namespace: shop}}
+spec: {{selector: {{matchLabels: {{app: pay}}}}, jwtRules: [{{issuer: a}}]}}
+"
+        );
+        let mut builder = InventoryBuilder::new(Input::Manifests, "default");
+        builder.file("shop.yaml", shop);
+        let mesh = Mesh::new(builder.finish());
+        let namespaces = BTreeSet::from([Name::from("shop")]);
+        let translation = translate(&mesh, &namespaces, &Options::default());
+        let changes = translation.changes.iter();
+        changes
+            .filter_map(|change| match &change.edit {
+                Edit::Create(manifest) => Some(manifest.object().short()),
+                _ => None,
+            })
+            .take(2)
+            .collect()
+    }
+
+    #[test]
+    fn a_waypoint_before_several_pods_has_its_parameters_first() {
+        let first = |replicas| prepared(replicas)[0].clone();
+        assert_eq!(first(1), "Gateway/waypoint");
+        assert_eq!(
+            prepared(2),
+            ["ConfigMap/waypoint-options", "Gateway/waypoint"]
+        );
     }
 }

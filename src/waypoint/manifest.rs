@@ -12,6 +12,8 @@ use crate::mesh::waypoints::{Traffic, WAYPOINT_CLASS, WAYPOINT_FOR};
 pub const NAME: &str = "waypoint";
 /// The label that says which istiod takes care of it.
 pub const REVISION: &str = "istio.io/rev";
+/// How many replicas a waypoint has that stands before more than one pod of a workload.
+pub const SEVERAL: u16 = 2;
 /// The label of what this program made.
 pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "kubectl-ambient");
 
