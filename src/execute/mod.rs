@@ -5,6 +5,7 @@ mod applied;
 mod holder;
 mod labels;
 mod lease;
+mod rights;
 mod session;
 pub mod waypoint;
 
@@ -13,4 +14,5 @@ pub use applied::{Applied, apply_object, delete_object};
 pub use holder::Holder;
 pub use labels::{LabelChange, set_labels};
 pub use lease::{Lock, LockError, LockTimes, Loss};
+pub use rights::{access, review};
 pub use session::Session;

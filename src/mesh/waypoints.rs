@@ -11,6 +11,10 @@ use crate::kinds::{Kind, Labels, Name, ObjectRef};
 pub const USE_WAYPOINT: &str = "istio.io/use-waypoint";
 /// The label that says in which namespace the waypoint is.
 pub const USE_WAYPOINT_NAMESPACE: &str = "istio.io/use-waypoint-namespace";
+/// The label that sends a part of an object's traffic through a second waypoint (Istio 1.31).
+pub const USE_WAYPOINT_CANARY: &str = "istio.io/use-waypoint-canary";
+/// The label that says in which namespace that one is.
+pub const USE_WAYPOINT_CANARY_NAMESPACE: &str = "istio.io/use-waypoint-canary-namespace";
 /// The label of a waypoint that says which traffic it takes.
 pub const WAYPOINT_FOR: &str = "istio.io/waypoint-for";
 /// The label that sends an ingress gateway's traffic through the waypoint.

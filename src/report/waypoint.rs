@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{API_VERSION, Header};
 use crate::kinds::{Name, ObjectRef};
 use crate::mesh::waypoints::Unbound;
-use crate::waypoint::standing::{Enforced, Standing, User};
+use crate::waypoint::standing::{Enforced, Role, Standing, User};
 
 /// Objects to be applied by whoever asked for them.
 #[derive(Debug)]
@@ -138,6 +138,8 @@ pub struct UserEntry {
     /// As people write it.
     #[serde(skip)]
     pub shown: String,
+    /// Its label that names the waypoint.
+    pub label: &'static str,
     /// Why the label has no effect; absent when it has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unbound: Option<&'static str>,
@@ -242,7 +244,11 @@ fn standing_entry(standing: &Standing) -> StandingEntry {
 fn user_entry(user: &User) -> UserEntry {
     UserEntry {
         object: ObjectEntry::from(&user.object),
-        shown: user.object.to_string(),
+        shown: match user.role {
+            Role::Primary => user.object.to_string(),
+            Role::Canary => format!("{} (canary)", user.object),
+        },
+        label: user.role.labels().0,
         unbound: user.unbound.map(|unbound| match unbound {
             Unbound::Missing => "there is no such waypoint",
             Unbound::NotReady => "the waypoint has no address yet",

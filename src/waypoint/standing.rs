@@ -6,7 +6,8 @@ use crate::kinds::gateway_api::Gateway;
 use crate::kinds::meta::Owner;
 use crate::kinds::{Kind, Labels, Name, ObjectRef};
 use crate::mesh::waypoints::{
-    Traffic, USE_WAYPOINT, USE_WAYPOINT_NAMESPACE, Unbound, WAYPOINT_CLASS, Waypoint,
+    Traffic, USE_WAYPOINT, USE_WAYPOINT_CANARY, USE_WAYPOINT_CANARY_NAMESPACE,
+    USE_WAYPOINT_NAMESPACE, Unbound, WAYPOINT_CLASS, Waypoint,
 };
 
 /// The kinds whose labels bind them to a waypoint (`pilot/pkg/serviceregistry/ambient/waypoints.go`).
@@ -114,11 +115,34 @@ pub struct Standing {
     pub enforced: Vec<Enforced>,
 }
 
+/// By which labels an object names a waypoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// As the one that its traffic goes through.
+    Primary,
+    /// As the one that a part of it goes through.
+    Canary,
+}
+
+impl Role {
+    const ALL: [Self; 2] = [Self::Primary, Self::Canary];
+
+    /// The labels that name a waypoint: its name, its namespace.
+    pub const fn labels(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Primary => (USE_WAYPOINT, USE_WAYPOINT_NAMESPACE),
+            Self::Canary => (USE_WAYPOINT_CANARY, USE_WAYPOINT_CANARY_NAMESPACE),
+        }
+    }
+}
+
 /// An object whose label names a waypoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
     /// Which.
     pub object: ObjectRef,
+    /// By which label.
+    pub role: Role,
     /// Why the label has no effect; nothing when it has.
     pub unbound: Option<Unbound>,
     /// Who owns it, for pods: the label stands in its template as well.
@@ -188,16 +212,19 @@ fn standing(survey: &Survey, found: &Found) -> Standing {
     let mut users: Vec<User> = survey
         .labelled
         .iter()
-        .filter(|labelled| {
-            named_by(&labelled.labels, home(&labelled.object)).as_ref() == Some(&waypoint.object)
+        .flat_map(|labelled| Role::ALL.map(|role| (labelled, role)))
+        .filter(|(labelled, role)| {
+            let named = named_by(&labelled.labels, home(&labelled.object), *role);
+            named.as_ref() == Some(&waypoint.object)
         })
-        .map(|labelled| User {
+        .map(|(labelled, role)| User {
             object: labelled.object.clone(),
+            role,
             unbound: survey.refusal(&waypoint, &labelled.object),
             owner: labelled.owner.clone(),
         })
         .collect();
-    users.sort_by(|a, b| a.object.cmp(&b.object));
+    users.sort_by(|a, b| (&a.object, a.role).cmp(&(&b.object, b.role)));
     let mut enforced: Vec<Enforced> = survey
         .attached
         .iter()
@@ -235,14 +262,15 @@ fn home(object: &ObjectRef) -> &Name {
     }
 }
 
-/// The waypoint that labels name.
-fn named_by(labels: &Labels, namespace: &Name) -> Option<ObjectRef> {
-    let name = labels.get(USE_WAYPOINT)?;
+/// The waypoint that labels name in a role.
+fn named_by(labels: &Labels, namespace: &Name, role: Role) -> Option<ObjectRef> {
+    let (name, home) = role.labels();
+    let name = labels.get(name)?;
     if name.is_empty() || name == "none" {
         return None;
     }
     let home = labels
-        .get(USE_WAYPOINT_NAMESPACE)
+        .get(home)
         .map_or_else(|| namespace.clone(), Name::from);
     Some(ObjectRef::new(Kind::Gateway, &home, &Name::from(name)))
 }
@@ -272,23 +300,23 @@ impl Survey {
             }
             _ if ROUTES.contains(&attached.object.kind) => false,
             Kind::Service | Kind::ServiceEntry => {
-                self.bound(target).as_ref() == Some(&waypoint.object)
+                let mut named = Role::ALL.into_iter().map(|role| self.bound(target, role));
+                named.any(|named| named.as_ref() == Some(&waypoint.object))
                     && self.refusal(waypoint, target).is_none()
             }
             _ => false,
         }
     }
 
-    /// The waypoint that the labels of a Service, or of its namespace, name.
-    fn bound(&self, service: &ObjectRef) -> Option<ObjectRef> {
-        let own = self
-            .labelled
-            .iter()
-            .find(|labelled| labelled.object == *service);
+    /// The waypoint that the labels of a Service, or of its namespace, name in a role.
+    fn bound(&self, service: &ObjectRef, role: Role) -> Option<ObjectRef> {
+        let own = self.labelled.iter().find(|labelled| {
+            labelled.object == *service && labelled.labels.get(role.labels().0).is_some()
+        });
         let labels = own
             .map(|own| &own.labels)
             .or_else(|| self.namespaces.get(&service.namespace))?;
-        named_by(labels, &service.namespace)
+        named_by(labels, &service.namespace, role)
     }
 }
 

@@ -116,7 +116,7 @@ fn a_waypoint_is_made_bound_shown_and_removed() -> Result {
     assert_eq!(status["replicas"], json!({"ready": 1, "wanted": 1}));
     assert_eq!(
         status["bound"],
-        json!([{"kind": "Namespace", "name": name}])
+        json!([{"kind": "Namespace", "name": name, "label": "istio.io/use-waypoint"}])
     );
     assert_eq!(status["enforced"][0]["name"], "pay", "{status}");
     assert_eq!(status["enforced"][0]["target"]["kind"], "Service");
@@ -451,7 +451,8 @@ fn missing_rights_are_named_and_nothing_is_half_done() -> Result {
     let run = |words: &[&str]| plane.ambient(words)?.kubeconfig(owner.kubeconfig()).run();
     let done = run(&apply)?.exited(4)?;
     assert!(
-        done.stderr.contains("cannot apply gateways/waypoint"),
+        done.stderr
+            .contains("no right to create gateways.gateway.networking.k8s.io"),
         "{done}"
     );
     assert!(shop.get(GATEWAYS, "waypoint")?.is_none());
@@ -463,6 +464,13 @@ fn missing_rights_are_named_and_nothing_is_half_done() -> Result {
         &["gateways"],
     );
     owner.permit(&[&reads[..], &[writes]].concat())?;
+    let enroll = [&apply[..], &["--enroll-namespace"]].concat();
+    let done = run(&enroll)?.exited(4)?;
+    assert!(
+        done.stderr.contains("no right to patch namespaces"),
+        "{done}"
+    );
+    assert!(shop.get(GATEWAYS, "waypoint")?.is_none());
     run(&apply)?.exited(0)?;
     // Others cannot be bound to it, so their namespaces need not be looked at.
     let status = run(&["waypoint", "status", "-n", name, "-o", "json"])?.exited(8)?;

@@ -135,7 +135,8 @@ fn announcement(standings: &[Standing]) -> String {
                 None => String::new(),
             };
             lines.push(format!(
-                "take the label istio.io/use-waypoint off {}{again}",
+                "take the label {} off {}{again}",
+                user.role.labels().0,
                 user.object
             ));
         }

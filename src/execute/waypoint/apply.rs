@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use super::super::api::Api;
 use super::super::applied::{Applied, apply_object};
 use super::super::labels::{LabelChange, set_labels};
-use crate::client::{Client, ClientError, WriteOptions};
+use super::super::rights::{access, review};
+use crate::client::{Access, Client, ClientError, WriteOptions};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::kinds::{Kind, Name, ObjectRef};
@@ -98,7 +99,7 @@ pub async fn prepare(client: &Client, making: &Making) -> Result<Made, Error> {
             ));
         }
     }
-    Ok(Made {
+    let made = Made {
         gateway,
         wanted,
         there: there.is_some(),
@@ -107,7 +108,33 @@ pub async fn prepare(client: &Client, making: &Making) -> Result<Made, Error> {
         overwrite: making.overwrite,
         notes,
         api,
-    })
+    };
+    review(client, &made.rights()).await?;
+    Ok(made)
+}
+
+impl Made {
+    /// The rights for all that will be written.
+    fn rights(&self) -> Vec<Access> {
+        let namespace = &self.gateway.namespace;
+        let mut wanted = vec![
+            ("create", self.gateway.clone()),
+            ("patch", self.gateway.clone()),
+        ];
+        if self.wanted.replicas.is_some() {
+            let options = Name::from(self.wanted.options_name().as_str());
+            let options = ObjectRef::new(Kind::ConfigMap, namespace, &options);
+            wanted.extend([("create", options.clone()), ("patch", options)]);
+        }
+        if self.enroll {
+            let home = ObjectRef::new(Kind::Namespace, namespace, namespace);
+            wanted.push(("patch", home));
+        }
+        let target = |(verb, object): (&str, ObjectRef)| {
+            self.api.target(&object).map(|target| access(verb, &target))
+        };
+        wanted.into_iter().filter_map(target).collect()
+    }
 }
 
 async fn read(

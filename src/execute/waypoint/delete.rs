@@ -5,12 +5,12 @@ use serde_json::Value;
 use super::super::api::Api;
 use super::super::applied::delete_object;
 use super::super::labels::{LabelChange, set_labels};
+use super::super::rights::{access, review};
 use super::survey::{Depth, labels, look};
-use crate::client::{Client, Deletion, WriteOptions};
+use crate::client::{Access, Client, Deletion, WriteOptions};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::kinds::{Kind, Name, ObjectRef};
-use crate::mesh::waypoints::{USE_WAYPOINT, USE_WAYPOINT_NAMESPACE};
 use crate::waypoint::manifest::MANAGED_BY;
 use crate::waypoint::standing::{BINDABLE, Standing, User, standings};
 
@@ -42,6 +42,7 @@ pub async fn remove(
     let api = Api::discover(client, &kinds).await?;
     let options = WriteOptions::default();
     let waypoint = &standing.waypoint.object;
+    review(client, &rights(&api, standing, unbind)).await?;
     if unbind {
         for user in &standing.users {
             if release(client, &api, waypoint, user, options).await? != LabelChange::Absent {
@@ -72,6 +73,37 @@ pub async fn remove(
     Ok(())
 }
 
+/// The rights for all that will be written.
+fn rights(api: &Api, standing: &Standing, unbind: bool) -> Vec<Access> {
+    let users = standing.users.iter().filter(|_| unbind);
+    let patched = users.filter_map(|user| api.target(&user.object));
+    let gateway = api.target(&standing.waypoint.object);
+    let mut wanted: Vec<Access> = gateway
+        .iter()
+        .map(|target| access("delete", target))
+        .collect();
+    let ours = format!("{}-options", standing.waypoint.object.name);
+    if standing.options.as_ref() == Some(&ours) {
+        let map = ObjectRef::new(
+            Kind::ConfigMap,
+            &standing.waypoint.object.namespace,
+            &Name::from(ours.as_str()),
+        );
+        wanted.extend(api.target(&map).map(|target| access("delete", &target)));
+    }
+    for target in patched {
+        // Asked for the kind: a single review for a thousand pods.
+        let patch = Access {
+            name: None,
+            ..access("patch", &target)
+        };
+        if !wanted.contains(&patch) {
+            wanted.push(patch);
+        }
+    }
+    wanted
+}
+
 /// Takes the label off an object that names the waypoint.
 async fn release(
     client: &Client,
@@ -83,9 +115,10 @@ async fn release(
     let Some(target) = api.target(&user.object) else {
         return Ok(LabelChange::Absent);
     };
-    let off = [(USE_WAYPOINT, None), (USE_WAYPOINT_NAMESPACE, None)];
+    let (name, home) = user.role.labels();
+    let off = [(name, None), (home, None)];
     let may = |metadata: &Value| {
-        if labels(metadata).has(USE_WAYPOINT, &waypoint.name) {
+        if labels(metadata).has(name, &waypoint.name) {
             return Ok(());
         }
         Err(Error::new(

@@ -13,7 +13,7 @@ use crate::client::{Client, ClientError, ListRequest, Objects};
 use crate::kinds::authorization::{AttachedSpec, TargetRef};
 use crate::kinds::gateway_api::{Condition, Gateway, GatewayClass, RouteSpec};
 use crate::kinds::{Kind, Labels, Meta, Name, ObjectRef};
-use crate::mesh::waypoints::{USE_WAYPOINT, WAYPOINT_CLASS};
+use crate::mesh::waypoints::{USE_WAYPOINT, USE_WAYPOINT_CANARY, WAYPOINT_CLASS};
 use crate::mesh::workloads::{GATEWAY_NAME_LABEL, MANAGED_LABEL};
 use crate::waypoint::standing::{
     Attached, BINDABLE, Found, Labelled, POLICIES, ROUTES, Replicas, Survey,
@@ -207,10 +207,14 @@ impl Reader<'_> {
         let binds = BINDABLE.contains(&kind);
         let request = ListRequest {
             metadata_only: binds,
-            label_selector: (binds && kind != Kind::Namespace).then(|| USE_WAYPOINT.to_owned()),
             ..request
         };
-        let why = match (self.client.objects(&request).await, self.namespace) {
+        let found = if binds && kind != Kind::Namespace {
+            self.labelled(&request).await
+        } else {
+            self.client.objects(&request).await
+        };
+        let why = match (found, self.namespace) {
             (Ok(objects), _) => {
                 return Ok(Part {
                     objects,
@@ -230,6 +234,21 @@ impl Reader<'_> {
         })
     }
 
+    /// What carries a label that binds: no selector asks for one label or another.
+    async fn labelled(&self, request: &ListRequest) -> Result<Objects, ClientError> {
+        let of = |selector: String| ListRequest {
+            label_selector: Some(selector),
+            ..request.clone()
+        };
+        let primary = of(USE_WAYPOINT.to_owned());
+        let canary = of(format!("{USE_WAYPOINT_CANARY},!{USE_WAYPOINT}"));
+        let (primary, canary) =
+            join(self.client.objects(&primary), self.client.objects(&canary)).await;
+        let mut all = primary?;
+        all.extend(canary?);
+        Ok(all)
+    }
+
     async fn own(&self, kind: Kind, request: ListRequest) -> Result<Objects, ClientError> {
         let Some(namespace) = self.namespace else {
             return Ok(Objects::new());
@@ -239,7 +258,11 @@ impl Reader<'_> {
                 namespace: Some(namespace.to_string()),
                 ..request
             };
-            return self.client.objects(&request).await;
+            return if BINDABLE.contains(&kind) {
+                self.labelled(&request).await
+            } else {
+                self.client.objects(&request).await
+            };
         }
         let object = ObjectRef::new(kind, namespace, namespace);
         let Some(target) = self.api.target(&object) else {
@@ -316,7 +339,8 @@ fn take(survey: &mut Survey, kind: Kind, mut object: Value) -> Result<(), Client
         if kind == Kind::Namespace {
             survey.namespaces.insert(meta.name, meta.labels.clone());
         }
-        if meta.labels.get(USE_WAYPOINT).is_some() {
+        let binding = [USE_WAYPOINT, USE_WAYPOINT_CANARY];
+        if binding.iter().any(|label| meta.labels.get(label).is_some()) {
             survey.labelled.push(Labelled {
                 object: reference,
                 labels: meta.labels,

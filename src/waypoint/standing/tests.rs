@@ -93,6 +93,12 @@ fn whoever_names_it_is_bound_from_any_namespace() {
             labelled(Kind::Service, "shop", "pay", &[(USE_WAYPOINT, "none")]),
             labelled(Kind::Pod, "shop", "cart-1", &[(USE_WAYPOINT, "waypoint")]),
             labelled(Kind::Pod, "shop", "cart-2", &[(USE_WAYPOINT, "open")]),
+            labelled(
+                Kind::Service,
+                "shop",
+                "web",
+                &[(USE_WAYPOINT_CANARY, "open")],
+            ),
             // The same name in another namespace is another waypoint.
             labelled(Kind::Service, "web", "front", &[(USE_WAYPOINT, "waypoint")]),
             labelled(Kind::ServiceEntry, "web", "api", &away),
@@ -112,7 +118,11 @@ fn whoever_names_it_is_bound_from_any_namespace() {
             "ServiceEntry/api -n web NotAllowed",
         ]
     );
-    assert_eq!(users(open), ["Namespace/web", "Pod/cart-2 -n shop"]);
+    assert_eq!(
+        users(open),
+        ["Namespace/web", "Pod/cart-2 -n shop", "Service/web -n shop"]
+    );
+    assert_eq!(open.users[2].role, Role::Canary);
 }
 
 #[test]
