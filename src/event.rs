@@ -37,6 +37,45 @@ pub enum Event {
         /// Objects so far.
         count: usize,
     },
+    /// A step of a run begins, or goes on.
+    StepBegan {
+        /// Its name.
+        step: String,
+        /// Which one it is, from 1.
+        at: usize,
+        /// How many there are.
+        of: usize,
+    },
+    /// A step of a run is done.
+    StepDone {
+        /// Its name.
+        step: String,
+    },
+    /// A write was made, or found made.
+    Wrote {
+        /// `created`, `changed` or `removed`.
+        verb: String,
+        /// The object.
+        object: String,
+        /// Whether a request was sent for it just now.
+        sent: bool,
+    },
+    /// A rollback leaves something as somebody else changed it.
+    Kept {
+        /// The object.
+        object: String,
+        /// The field; empty for the object as a whole.
+        field: String,
+        /// What stands there.
+        says: String,
+    },
+    /// A step waits for something.
+    Waits {
+        /// Its name.
+        step: String,
+        /// For what.
+        what: String,
+    },
     /// A list is complete.
     Finished {
         /// What was read, e.g. `pods in shop`.

@@ -227,6 +227,23 @@ impl Listener for Ui {
                     self.note(&format!("warning: {text}"));
                 }
             }
+            Event::StepBegan { step, at, of } => {
+                self.note(&format!("[{at}/{of}] {step}"));
+            }
+            Event::StepDone { step } => self.note(&format!("      {step}: done")),
+            Event::Wrote { verb, object, sent } => {
+                let how = if sent { "" } else { " already" };
+                self.note(&format!("      {object}{how} {verb}"));
+            }
+            Event::Kept {
+                object,
+                field,
+                says,
+            } => {
+                let dot = if field.is_empty() { "" } else { ": " };
+                self.note(&format!("      kept {object}{dot}{field} {says}"));
+            }
+            Event::Waits { step, what } => self.note(&format!("      {step}: {what}")),
             Event::Listed { what, count } | Event::Finished { what, count } => {
                 if let Ok(slot) = self.spinner.lock()
                     && let Some(spinner) = slot.as_ref()

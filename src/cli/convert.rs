@@ -1,6 +1,7 @@
 //! `convert`: what is this in ambient mode?
 
 mod asked;
+pub(super) mod moving;
 mod written;
 
 use std::path::PathBuf;
@@ -11,16 +12,22 @@ use super::Context;
 use super::fail_on::FailOn;
 use super::input::{Loaded, Unnamed, load_whole};
 use super::scope::ScopeArgs;
+use crate::checks::{self, Scope};
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::inventory::Input;
+use crate::kinds::{KindSet, Name};
+use crate::mesh::Mesh;
+use crate::plan::{self, Obstacle, Plan};
 use crate::report::Conversion;
 use crate::report::convert::Asked;
+use crate::report::plan::PlanEntry;
 use crate::translate::{self, Decision, Phase, Translated, options};
 
 /// Show what namespaces are in ambient mode: policies and routes translated, with proof
 ///
-/// Reads a live cluster or, with -f, manifests. Nothing is changed without --write or --output-dir,
-/// and nothing in a cluster at all.
+/// Reads a live cluster or, with -f, manifests, and shows what each object becomes; from a cluster also the
+/// steps that get there. Nothing is changed without --write, --output-dir, --apply, --resume or --finish.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(super) struct ConvertArgs {
@@ -78,6 +85,9 @@ pub(super) struct ConvertArgs {
     /// Exit with 1 when anything would change
     #[arg(long, help_heading = RESULT)]
     exit_code: bool,
+
+    #[command(flatten)]
+    run: moving::RunArgs,
 }
 
 /// The heading of the flags that say how things are translated.
@@ -93,7 +103,9 @@ Examples:
   kubectl ambient convert -f manifests/ --phase prepare -o yaml | kubectl apply -f -
   kubectl ambient convert -f manifests/ --output-dir out  one folder a phase
   kubectl ambient convert -f manifests/ --write           edit the files, comments kept
-  kubectl ambient convert -n shop --only AuthorizationPolicy/cart";
+  kubectl ambient convert -n shop --only AuthorizationPolicy/cart
+  kubectl ambient convert -n shop                         the steps of the move
+  kubectl ambient convert -n shop --apply                 move it; asks first";
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 enum Routes {
@@ -160,41 +172,36 @@ pub(super) fn run(args: &ConvertArgs, context: &Context<'_>) -> Result<Exit, Err
         let message = "`--write` edits files, and standard input is none";
         return Err(Error::new(Exit::Usage, message).hint("`-o yaml` prints the objects instead"));
     }
-    let reasons = asked::reasons(&args.accept)?;
+    if args.run.resume || args.run.finish {
+        let runs = moving::connect(&args.run, &args.scope.namespace, context)?;
+        return if args.run.resume {
+            moving::resume(&args.run, &runs, context)
+        } else {
+            moving::finish(&args.run, &runs, context)
+        };
+    }
+    let (reasons, accepted) = asked::reasons(&args.accept)?;
     let platform = asked::Platform::parse(args)?;
+    let runs = args
+        .run
+        .apply
+        .then(|| moving::connect(&args.run, &args.scope.namespace, context))
+        .transpose()?;
     let Loaded {
         mesh,
         scope,
         context: named,
     } = load_whole(
         &args.scope,
-        translate::READS,
+        reads(args),
         translate::WRITES,
         Unnamed::Injected,
         context,
     )?;
     platform.agrees_with(&mesh)?;
+    are_there(&mesh, &scope)?;
     let namespaces = scope.iter().cloned().collect();
-    let options = options::Options {
-        routes: match args.routes {
-            Routes::Auto => options::RouteForm::Auto,
-            Routes::Httproute => options::RouteForm::HttpRoute,
-            Routes::Keep => options::RouteForm::Keep,
-        },
-        paths: match args.paths {
-            Paths::Exact => options::PathForm::Exact,
-            Paths::Element => options::PathForm::Element,
-        },
-        guard: args.guard.map(|guard| match guard {
-            Guard::Closed => options::Guard::Closed,
-            Guard::Open => options::Guard::Open,
-        }),
-        deferred: asked::deferred(&args.defer, &mesh, &namespaces)?,
-        accepted: reasons.keys().copied().collect(),
-        only: asked::only(&args.only, &mesh, &namespaces)?,
-        istio: platform.istio,
-        gateway_api: platform.gateway_api,
-    };
+    let options = asked::options(args, &reasons, &platform, &mesh, &namespaces)?;
     let Translated {
         mesh,
         translation,
@@ -208,6 +215,17 @@ pub(super) fn run(args: &ConvertArgs, context: &Context<'_>) -> Result<Exit, Err
     };
     let header = context.output.header(named);
     let mut report = Conversion::new(&mesh, &scope, &translation, &decision, &asked, header);
+    if mesh.inventory().input == Input::Cluster && args.phase.is_none() && args.only.is_empty() {
+        let planned = plans(&mesh, &scope, &decision, &options, &accepted);
+        if let Some(runs) = &runs {
+            return moving::apply_first(&args.run, runs, &mesh, planned, accepted, context);
+        }
+        moving::save_only(&args.run, &planned)?;
+        let entries = planned
+            .iter()
+            .map(|(plan, obstacles)| PlanEntry::new(plan, obstacles));
+        report.plans = entries.collect();
+    }
     let left = written::write(
         args,
         &asked,
@@ -218,6 +236,64 @@ pub(super) fn run(args: &ConvertArgs, context: &Context<'_>) -> Result<Exit, Err
     )?;
     context.answer(&report)?;
     Ok(exit(args, &report, decision.refuses() || left))
+}
+
+/// The kinds that are asked of a cluster: a plan stands on all checks.
+fn reads(args: &ConvertArgs) -> KindSet {
+    if args.scope.filename.is_empty() {
+        checks::all().fold(translate::READS, |all, check| all.and(check.meta().reads))
+    } else {
+        translate::READS
+    }
+}
+
+/// Refuses namespaces that a cluster does not have.
+fn are_there(mesh: &Mesh, scope: &Scope) -> Result<(), Error> {
+    let absent = |name: &&Name| mesh.namespace(name).is_none();
+    match scope.iter().find(absent) {
+        Some(name) if mesh.inventory().input == Input::Cluster => Err(moving::absent(name)),
+        _ => Ok(()),
+    }
+}
+
+/// The plan of each namespace, with what stands in its way.
+fn plans(
+    mesh: &Mesh,
+    scope: &Scope,
+    decision: &Decision<'_>,
+    options: &options::Options,
+    accepted: &plan::Accepted,
+) -> Vec<(Plan, Vec<Obstacle>)> {
+    let all: Vec<_> = checks::all().collect();
+    let judgement = checks::judge(mesh, scope, &all, false);
+    let guarded = options.guard.is_some();
+    let each = scope.iter().filter(|name| mesh.namespace(name).is_some());
+    each.map(|namespace| {
+        let ground = plan::Ground {
+            mesh,
+            namespace,
+            decision,
+            guarded,
+            deferred: &options.deferred,
+        };
+        let (made, mut past) = plan::plan(&ground);
+        for obstacle in &mut past {
+            obstacle.accepted = obstacle
+                .id
+                .as_ref()
+                .and_then(|id| accepted.get(id))
+                .cloned();
+        }
+        let mut obstacles = plan::obstacles(mesh, namespace, &judgement, decision, accepted);
+        // What is done already needs nothing any more.
+        if made.is_empty() {
+            obstacles.clear();
+        } else {
+            obstacles.extend(past);
+        }
+        (made, obstacles)
+    })
+    .collect()
 }
 
 fn exit(args: &ConvertArgs, report: &Conversion, refuses: bool) -> Exit {

@@ -9,6 +9,7 @@ mod explain;
 mod fail_on;
 mod input;
 mod output;
+mod rollback;
 mod scope;
 mod status;
 mod version;
@@ -52,13 +53,14 @@ const AFTER_HELP: &str = "\
 Flags stand after the command: kubectl ambient check -n shop
 
 Exit codes: 0 ok, 1 a truthful no, 2 usage, 3 unreachable, 4 forbidden, 5 unreadable input,
-6 changed meanwhile, 8 undecided, 70 a bug; the same for every -o";
+6 changed meanwhile, 6 stale, 7 halted and resumable, 8 undecided, 70 a bug; the same for every -o";
 
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::CheckArgs),
     Convert(Box<convert::ConvertArgs>),
     Waypoint(waypoint::WaypointArgs),
+    Rollback(rollback::RollbackArgs),
     Status(status::StatusArgs),
     Explain(explain::ExplainArgs),
     Version(version::VersionArgs),
@@ -105,6 +107,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Check(args) => check::run(args, &context),
         Command::Convert(args) => convert::run(args, &context),
         Command::Waypoint(args) => waypoint::run(args, &context),
+        Command::Rollback(args) => rollback::run(args, &context),
         Command::Status(args) => status::run(args, &context),
         Command::Explain(args) => explain::run(args, &context),
         Command::Version(args) => version::run(args, &context),

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 
+use crate::error::Error;
+use crate::exit::Exit;
+
 /// Flags that say what is looked at.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Scope")]
@@ -52,4 +55,24 @@ pub(super) fn namespace(text: &str) -> Result<String, String> {
         );
     }
     Ok(text.to_owned())
+}
+
+/// Namespaces of the cluster and of Istio itself.
+const RESERVED: &[&str] = &[
+    "istio-system",
+    "kube-system",
+    "kube-public",
+    "kube-node-lease",
+];
+
+/// Refuses the namespaces of the cluster and of Istio itself.
+pub(super) fn holds_applications(namespace: &str) -> Result<(), Error> {
+    if !RESERVED.contains(&namespace) {
+        return Ok(());
+    }
+    Err(Error::new(
+        Exit::Usage,
+        format!("{namespace} holds no applications: it is not moved"),
+    )
+    .hint("`-n NAMESPACE` names one that does"))
 }

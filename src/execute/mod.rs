@@ -2,17 +2,26 @@
 
 mod api;
 mod applied;
+mod cluster;
 mod holder;
+mod items;
 mod labels;
 mod lease;
 mod rights;
+mod run;
+mod runs;
 mod session;
+mod store;
 pub mod waypoint;
 
 pub use api::Api;
 pub use applied::{Applied, apply_object, delete_object};
+pub use cluster::{Cluster, Made, Wait, WriteError};
 pub use holder::Holder;
 pub use labels::{LabelChange, set_labels};
 pub use lease::{Lock, LockError, LockTimes, Loss};
 pub use rights::{access, review};
+pub use run::{Run, RunEnd, RunError, Settings, Stop};
+pub use runs::{Carried, Runs, open_run};
 pub use session::Session;
+pub use store::{Found, Shelf, Store, StoreError};

@@ -8,6 +8,9 @@ use crate::plan::{Plan, Step};
 /// The size of a page, in bytes. etcd takes requests of 1.5 MiB, and a ConfigMap at most 1 MiB.
 pub const PAGE: usize = 512 * 1024;
 
+/// The size from which on a new page is begun: a page is sent whole with each entry.
+const FULL: usize = 64 * 1024;
+
 /// The label of a journal's ConfigMaps that names its run.
 pub const RUN_LABEL: &str = "kubectl-ambient/run";
 
@@ -57,7 +60,7 @@ impl Pages {
         let full = self
             .0
             .last()
-            .is_none_or(|page| page.len() + line.len() + 1 > PAGE);
+            .is_none_or(|page| page.len() + line.len() + 1 > FULL);
         if full {
             self.0.push(String::new());
         }

@@ -561,7 +561,7 @@ fn pages_are_read_back_and_damage_is_named() {
 #[test]
 fn pages_hold_whole_lines() {
     let mut pages = Pages::default();
-    let line = "x".repeat(PAGE / 3);
+    let line = "x".repeat(25 * 1024);
     let at: Vec<usize> = (0..5).map(|_| pages.add(&line).unwrap()).collect();
     assert_eq!(at, [0, 0, 1, 1, 2]);
     assert!(pages.add(&"x".repeat(PAGE)).is_err());

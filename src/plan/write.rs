@@ -274,6 +274,44 @@ impl Write {
         }
     }
 
+    /// The same end from where the object stands now, whoever brought it there; nothing where there is no
+    /// way, since the object is gone.
+    pub fn overwriting(&self, current: Option<&Value>) -> Option<Self> {
+        let current = current?;
+        Some(match self {
+            Self::Create {
+                object, manifest, ..
+            } => {
+                let mut after = current.clone();
+                for (key, value) in manifest.as_object()? {
+                    if !matches!(key.as_str(), "apiVersion" | "kind" | "metadata" | "status") {
+                        after[key] = value.clone();
+                    }
+                }
+                Self::between(object, current, &after)
+            }
+            Self::Change { object, fields } => Self::Change {
+                object: object.clone(),
+                fields: fields
+                    .iter()
+                    .map(|field| FieldChange {
+                        before: at_path(current, &field.path).cloned(),
+                        ..field.clone()
+                    })
+                    .collect(),
+            },
+            Self::Remove { object, .. } => Self::Remove {
+                object: object.clone(),
+                manifest: crate::translate::Manifest::of(object.clone(), current.clone())
+                    .json()
+                    .clone(),
+                generation: current
+                    .pointer("/metadata/generation")
+                    .and_then(Value::as_i64),
+            },
+        })
+    }
+
     /// The object as a server would have it once this is made, for those who follow a run without one.
     pub fn applied_to(&self, current: Option<Value>) -> Option<Value> {
         match self.standing(current.as_ref()) {

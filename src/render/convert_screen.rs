@@ -22,7 +22,12 @@ pub(super) fn render(report: &Conversion, style: &Style, wide: bool) -> String {
     }
     objects(&mut out, report, style);
     reasons(&mut out, report, style, wide);
-    phases(&mut out, report, style, wide);
+    if report.plans.is_empty() {
+        phases(&mut out, report, style, wide);
+    }
+    for plan in &report.plans {
+        super::plan_screen::render(&mut out, plan, style, wide);
+    }
     out.push('\n');
     comparison(&mut out, report, style, wide);
     accepted(&mut out, report, style);

@@ -7,6 +7,8 @@ mod diff;
 mod explain_screen;
 mod json;
 mod name;
+mod plan_screen;
+mod run_screen;
 mod status_screen;
 mod text;
 mod version_screen;
@@ -21,7 +23,8 @@ pub use text::Style;
 
 use crate::report::waypoint::{GeneratedObjects, WaypointChanges, WaypointList, WaypointStatus};
 use crate::report::{
-    CheckList, CheckPage, CheckReport, Conversion, StatusReport, VersionReport, WaypointPlanReport,
+    CheckList, CheckPage, CheckReport, Conversion, RunReport, StatusReport, VersionReport,
+    WaypointPlanReport,
 };
 
 /// An output format.
@@ -75,6 +78,13 @@ pub trait Document: Serialize + Sized {
     }
 }
 
+/// A plan as people read it.
+pub fn plan(plan: &crate::report::plan::PlanEntry, style: &Style) -> String {
+    let mut out = String::new();
+    plan_screen::render(&mut out, plan, style, false);
+    out
+}
+
 /// The text of a document in a format.
 pub fn render(document: &impl Document, format: Format, style: &Style) -> String {
     match format {
@@ -107,6 +117,16 @@ impl Document for Conversion {
 
     fn markdown(&self, style: &Style) -> String {
         convert_markdown::render(self, style)
+    }
+}
+
+impl Document for RunReport {
+    fn screen(&self, style: &Style, _wide: bool) -> String {
+        run_screen::render(self, style)
+    }
+
+    fn names(&self) -> Vec<String> {
+        vec![format!("namespace/{}", self.namespace)]
     }
 }
 

@@ -88,6 +88,11 @@ impl Style {
         if self.ascii { "-" } else { "—" }
     }
 
+    /// From one value to another.
+    pub(super) fn arrow(&self) -> &'static str {
+        if self.ascii { "->" } else { "→" }
+    }
+
     /// A dot between parts of a heading.
     pub(super) fn dot(&self) -> &'static str {
         if self.ascii { "|" } else { "·" }

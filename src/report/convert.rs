@@ -14,6 +14,7 @@ pub use files::{FileEntry, LeftEntry, WrittenEntry};
 pub use folders::folders;
 
 use super::check::UnreadEntry;
+use super::plan::PlanEntry;
 use super::{API_VERSION, Header};
 use crate::checks::{Scope, Severity};
 use crate::inventory::Input;
@@ -56,6 +57,9 @@ pub struct Conversion {
     /// What was done to files; absent when nothing was asked to be written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub written: Option<WrittenEntry>,
+    /// The steps of the move, from a cluster.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub plans: Vec<PlanEntry>,
     /// What could not be read.
     pub unread: Vec<UnreadEntry>,
     /// The objects as they are when all is done, or what the phase creates and changes.
@@ -225,6 +229,7 @@ impl Conversion {
             accepted,
             unused_accepts,
             written: None,
+            plans: Vec::new(),
             unread: inventory.unread.iter().map(UnreadEntry::from).collect(),
             manifests: decision.objects(asked.phase),
             differences: differences(decision, asked.phase),

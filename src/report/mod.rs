@@ -6,6 +6,8 @@
 mod check;
 mod checks;
 pub mod convert;
+pub mod plan;
+mod run;
 mod status;
 mod version;
 pub mod waypoint;
@@ -19,6 +21,7 @@ pub use check::{
 };
 pub use checks::{CheckEntry, CheckList, CheckPage};
 pub use convert::Conversion;
+pub use run::RunReport;
 pub use status::{StatusEntry, StatusReport};
 pub use version::{ControlPlaneEntry, VersionReport};
 pub use waypoint_plan::{EvidenceEntry, PlanEntry, ServiceEntry, WaypointPlanReport};

@@ -2,20 +2,23 @@
 
 use std::collections::BTreeSet;
 
-use super::ConvertArgs;
+use super::{ConvertArgs, Guard, Paths, Routes};
+use crate::checks;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::inventory::Input;
 use crate::kinds::{Kind, Name, ObjectRef, Scope};
 use crate::mesh::Mesh;
 use crate::mesh::installation::Version;
+use crate::plan::Accepted;
 use crate::report::convert::Reasons;
-use crate::translate::options::GatewayApi;
+use crate::translate::options::{self, GatewayApi, Options, PathForm, RouteForm};
 use crate::translate::{Topic, installed_gateway_api};
 
 /// What is accepted, and why.
-pub(super) fn reasons(accept: &[String]) -> Result<Reasons, Error> {
+pub(super) fn reasons(accept: &[String]) -> Result<(Reasons, Accepted), Error> {
     let mut reasons = Reasons::new();
+    let mut accepted = Accepted::new();
     for text in accept {
         let Some((id, reason)) = text.split_once('=').and_then(|(id, reason)| {
             let reason = crate::cli::config::reason(reason)?;
@@ -24,14 +27,51 @@ pub(super) fn reasons(accept: &[String]) -> Result<Reasons, Error> {
             let message = format!("`--accept {text}` gives no reason; it is written ID=REASON");
             return Err(Error::new(Exit::Usage, message));
         };
+        if let Some(check) = checks::by_id(id) {
+            accepted.insert(check.meta().id.0.to_owned(), reason.clone());
+        }
         let Some(topic) = Topic::of(id) else {
+            if checks::by_id(id).is_some() {
+                continue;
+            }
             let message = format!("there is no difference `{id}` that could be accepted");
             return Err(Error::new(Exit::Usage, message)
                 .hint("the table of `convert` names the id of each difference in the column WHY"));
         };
+        accepted.insert(topic.id().to_owned(), reason.clone());
         reasons.insert(topic, reason);
     }
-    Ok(reasons)
+    Ok((reasons, accepted))
+}
+
+/// What is asked of the translation.
+pub(super) fn options(
+    args: &ConvertArgs,
+    reasons: &Reasons,
+    platform: &Platform,
+    mesh: &Mesh,
+    namespaces: &BTreeSet<Name>,
+) -> Result<Options, Error> {
+    Ok(Options {
+        routes: match args.routes {
+            Routes::Auto => RouteForm::Auto,
+            Routes::Httproute => RouteForm::HttpRoute,
+            Routes::Keep => RouteForm::Keep,
+        },
+        paths: match args.paths {
+            Paths::Exact => PathForm::Exact,
+            Paths::Element => PathForm::Element,
+        },
+        guard: args.guard.map(|guard| match guard {
+            Guard::Closed => options::Guard::Closed,
+            Guard::Open => options::Guard::Open,
+        }),
+        deferred: deferred(&args.defer, mesh, namespaces)?,
+        accepted: reasons.keys().copied().collect(),
+        only: only(&args.only, mesh, namespaces)?,
+        istio: platform.istio,
+        gateway_api: platform.gateway_api,
+    })
 }
 
 /// What the result is for, as far as flags say.
@@ -196,7 +236,7 @@ mod tests {
     #[test]
     fn an_acceptance_needs_a_known_id_and_a_reason() {
         let words = |text: &str| reasons(&[text.to_owned()]).map_err(|error| error.exit);
-        assert!(words("AMB405=we know").is_ok_and(|all| all.len() == 1));
+        assert!(words("AMB405=we know").is_ok_and(|(all, _)| all.len() == 1));
         for wrong in ["AMB405", "AMB405=  ", "AMB999=why"] {
             assert_eq!(words(wrong), Err(Exit::Usage), "{wrong}");
         }

@@ -1,0 +1,352 @@
+//! `rollback`: what a run did is undone.
+
+use clap::Args;
+
+use super::Context;
+use super::convert::moving::{readable, same_cluster, tell};
+use crate::client::{ConnectOptions, RequestTimeout, WriteOptions};
+use crate::error::Error;
+use crate::execute::{Found, RunEnd, Runs, Settings};
+use crate::exit::Exit;
+use crate::journal::machine::Until;
+use crate::journal::{Ended, Header, Journal, Purpose, RunId, VERSION, undo};
+use crate::plan::{Plan, StepId};
+use crate::report::RunReport;
+use crate::report::plan::PlanEntry;
+
+/// Put a namespace back as it was before a run
+///
+/// Prints what it will do, and asks. By default the last move that was not rolled back is undone; a rollback that
+/// was interrupted is gone on with.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+pub(super) struct RollbackArgs {
+    /// The run to undo; `kubectl ambient history` lists them
+    run: Option<String>,
+
+    /// The namespace
+    #[arg(short, long, value_parser = super::scope::namespace)]
+    namespace: Option<String>,
+
+    /// Undo only what came after this step
+    #[arg(long, value_name = "STEP")]
+    to: Option<StepId>,
+
+    /// Show what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Overwrite what others have changed since
+    #[arg(long)]
+    overwrite_drift: bool,
+
+    /// How long a rollout may take
+    #[arg(long, value_name = "DURATION", default_value = "10m")]
+    timeout: RequestTimeout,
+
+    /// How many workloads are switched back at once
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=50))]
+    parallel: u32,
+
+    /// Take over fields that others own
+    #[arg(long)]
+    force_conflicts: bool,
+
+    /// Go ahead without asking
+    #[arg(short, long)]
+    yes: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  kubectl ambient rollback -n shop --dry-run     what would be undone
+  kubectl ambient rollback -n shop               undo the last move
+  kubectl ambient rollback -n shop --to bind     give all workloads their sidecars back, keep the waypoint";
+
+/// What is undone, and how.
+#[derive(Debug, Clone)]
+pub(super) struct Back {
+    run: Option<RunId>,
+    to: Option<StepId>,
+    settings: Settings,
+}
+
+impl Back {
+    /// All of a run.
+    pub(super) fn of(run: &RunId) -> Self {
+        Self {
+            run: Some(run.clone()),
+            to: None,
+            settings: Settings {
+                parallel: 2,
+                timeout: std::time::Duration::from_secs(600),
+                pause_after: None,
+                until: Until::Finished,
+                overwrite_drift: false,
+            },
+        }
+    }
+}
+
+pub(super) fn run(args: &RollbackArgs, context: &Context<'_>) -> Result<Exit, Error> {
+    if let Some(namespace) = &args.namespace {
+        super::scope::holds_applications(namespace)?;
+    }
+    if !args.yes && !args.dry_run {
+        context.ui.can_ask()?;
+    }
+    let mut options = ConnectOptions::from(context.connection);
+    options.namespace.clone_from(&args.namespace);
+    let writes = WriteOptions {
+        dry_run: false,
+        force: args.force_conflicts,
+    };
+    let runs = Runs::connect(
+        &options,
+        args.namespace.as_deref(),
+        writes,
+        context.ui.clone(),
+    )?;
+    let mut back = Back::of(&RunId::typed(""));
+    back.run = args.run.as_deref().map(RunId::typed);
+    back.to.clone_from(&args.to);
+    back.settings.parallel = usize::try_from(args.parallel).unwrap_or(1);
+    back.settings.timeout = args
+        .timeout
+        .limit()
+        .unwrap_or(std::time::Duration::from_secs(86_400));
+    back.settings.overwrite_drift = args.overwrite_drift;
+    let known = runs.journals()?;
+    let work = work(&runs, &back, &known)?;
+    announce(&work, context);
+    if args.dry_run {
+        return Ok(Exit::Ok);
+    }
+    if !args.yes && !context.ui.ask("Go back?")? {
+        return Err(Error::new(Exit::Negative, "nothing was changed"));
+    }
+    finish(&runs, &back, work, context)
+}
+
+/// Undoes a run without asking.
+pub(super) fn carry_out(runs: &Runs, back: &Back, context: &Context<'_>) -> Result<Exit, Error> {
+    let known = runs.journals()?;
+    let work = work(runs, back, &known)?;
+    finish(runs, back, work, context)
+}
+
+/// What is to be done.
+enum Work<'k> {
+    /// A rollback that was begun goes on.
+    Open(&'k Found, &'k Journal),
+    /// A run is undone.
+    New {
+        undone: &'k Found,
+        journal: Box<Journal>,
+        whole: bool,
+    },
+    /// There is nothing to undo.
+    Nothing(&'k Found),
+}
+
+fn work<'k>(runs: &Runs, back: &Back, known: &'k [Found]) -> Result<Work<'k>, Error> {
+    let namespace = runs.namespace();
+    if let Some(open) = open_rollback(runs, back, known)? {
+        return Ok(open);
+    }
+    let undone = match &back.run {
+        Some(run) => known
+            .iter()
+            .find(|found| found.run == *run)
+            .ok_or_else(|| {
+                Error::new(
+                    Exit::Negative,
+                    format!("namespace {namespace} has no run {run}"),
+                )
+                .hint(format!(
+                    "`kubectl ambient history -n {namespace}` lists them"
+                ))
+            })?,
+        None => last_move(known).ok_or_else(|| nothing_to_undo(runs, known))?,
+    };
+    let journal = readable(undone)?;
+    same_cluster(runs, journal)?;
+    if let Ended::RolledBack(by) = journal.state().ended {
+        return Err(Error::new(
+            Exit::Negative,
+            format!("run {} was rolled back by {by} already", undone.run),
+        )
+        .hint(format!(
+            "to do it again: kubectl ambient rollback -n {namespace} {by}"
+        )));
+    }
+    let undo = undo(journal, back.to.as_ref()).ok_or_else(|| {
+        let steps: Vec<String> = journal
+            .plan
+            .steps
+            .iter()
+            .map(|step| step.id.to_string())
+            .collect();
+        let step = back
+            .to
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        Error::new(
+            Exit::Usage,
+            format!("run {} has no step {step}", undone.run),
+        )
+        .hint(format!("its steps: {}", steps.join(", ")))
+    })?;
+    if undo.plan.is_empty() {
+        return Ok(Work::Nothing(undone));
+    }
+    Ok(Work::New {
+        journal: Box::new(begun(runs, undone, journal, undo.plan, known)),
+        whole: back.to.is_none(),
+        undone,
+    })
+}
+
+/// A rollback that is not over, if it is the one that is asked for.
+fn open_rollback<'k>(
+    runs: &Runs,
+    back: &Back,
+    known: &'k [Found],
+) -> Result<Option<Work<'k>>, Error> {
+    let namespace = runs.namespace();
+    let is_open_rollback = |found: &&Found| {
+        found.journal.as_ref().is_ok_and(|journal| {
+            journal.state().is_open() && matches!(journal.header.purpose, Purpose::Rollback { .. })
+        })
+    };
+    if let Some(open) = known.iter().rev().find(is_open_rollback) {
+        let asked = back.run.as_ref().is_none_or(|run| {
+            let of = open
+                .journal
+                .as_ref()
+                .ok()
+                .map(|journal| &journal.header.purpose);
+            *run == open.run
+                || of
+                    == Some(&Purpose::Rollback {
+                        of: Some(run.clone()),
+                    })
+        });
+        if asked {
+            let journal = readable(open)?;
+            same_cluster(runs, journal)?;
+            return Ok(Some(Work::Open(open, journal)));
+        }
+        return Err(Error::new(
+            Exit::Stale,
+            format!("rollback {} of namespace {namespace} is not over", open.run),
+        )
+        .hint(format!(
+            "go on with it: kubectl ambient rollback -n {namespace}"
+        )));
+    }
+    Ok(None)
+}
+
+/// The last move that was not undone.
+fn last_move(known: &[Found]) -> Option<&Found> {
+    known.iter().rev().find(|found| match &found.journal {
+        Ok(journal) => {
+            journal.header.purpose == Purpose::Move
+                && !matches!(journal.state().ended, Ended::RolledBack(_))
+        }
+        // What cannot be read is not passed over.
+        Err(_) => true,
+    })
+}
+
+fn nothing_to_undo(runs: &Runs, known: &[Found]) -> Error {
+    let namespace = runs.namespace();
+    let message = if known.is_empty() {
+        format!("namespace {namespace} has no journal: no run of this program is known here")
+    } else {
+        format!("namespace {namespace} has no move that was not rolled back")
+    };
+    Error::new(Exit::Negative, message).hint(format!(
+        "`kubectl ambient history -n {namespace}` shows what there was"
+    ))
+}
+
+fn begun(runs: &Runs, undone: &Found, of: &Journal, plan: Plan, known: &[Found]) -> Journal {
+    let names: Vec<RunId> = known.iter().map(|found| found.run.clone()).collect();
+    let began = Runs::now();
+    let header = Header {
+        version: VERSION,
+        run: RunId::new(&began, &names),
+        purpose: Purpose::Rollback {
+            of: Some(undone.run.clone()),
+        },
+        namespace: runs.namespace().clone(),
+        cluster: runs.cluster().map(str::to_owned),
+        began,
+        who: runs.who(),
+        client: env!("CARGO_PKG_VERSION").to_owned(),
+        accepted: std::collections::BTreeMap::new(),
+        revision: of.header.revision.clone(),
+        parallel: of.header.parallel,
+        timeout: of.header.timeout,
+    };
+    Journal::new(header, plan)
+}
+
+fn announce(work: &Work<'_>, context: &Context<'_>) {
+    let (what, plan) = match work {
+        Work::Open(found, journal) => (
+            format!("going on with rollback {}", found.run),
+            &journal.plan,
+        ),
+        Work::New {
+            undone, journal, ..
+        } => (format!("undoing run {}", undone.run), &journal.plan),
+        Work::Nothing(_) => return,
+    };
+    let text = crate::render::plan(&PlanEntry::new(plan, &[]), &context.ui.style());
+    context.ui.note(&what);
+    context.ui.note(text.trim_end());
+}
+
+fn finish(runs: &Runs, back: &Back, work: Work<'_>, context: &Context<'_>) -> Result<Exit, Error> {
+    let listener = context.ui.as_ref();
+    let (carried, undone) = match work {
+        Work::Nothing(undone) => {
+            // It was stopped before it changed anything.
+            let header = context.output.header(runs.context().map(str::to_owned));
+            let now = format!("run {} changed nothing that is to be undone", undone.run);
+            runs.note_rolled_back(undone, &undone.run)?;
+            context.answer(&RunReport::nothing(runs.namespace(), now, header))?;
+            return Ok(Exit::Ok);
+        }
+        Work::Open(found, journal) => {
+            let carried = runs.carry_out(journal.clone(), Some(found), &back.settings, listener)?;
+            let of = match &journal.header.purpose {
+                Purpose::Rollback { of } => of.clone(),
+                Purpose::Move => None,
+            };
+            (carried, of)
+        }
+        Work::New {
+            undone,
+            journal,
+            whole,
+        } => {
+            let carried = runs.carry_out(*journal, None, &back.settings, listener)?;
+            (carried, whole.then(|| undone.run.clone()))
+        }
+    };
+    if carried.end == RunEnd::Finished
+        && let Some(undone) = &undone
+    {
+        let known = runs.journals()?;
+        if let Some(found) = known.iter().find(|found| found.run == *undone) {
+            runs.note_rolled_back(found, &carried.journal.header.run)?;
+        }
+    }
+    tell(runs, &carried, context)
+}

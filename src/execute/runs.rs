@@ -1,0 +1,380 @@
+//! The runs of a namespace: those there were, and those that are carried out.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::cluster::Cluster;
+use super::holder::Holder;
+use super::lease::{Lock, LockError, LockTimes};
+use super::run::{Run, RunEnd, RunError, Settings, Stop, now};
+use super::session::Session;
+use super::store::{Found, Shelf, Store, StoreError};
+use crate::client::{Client, ConnectOptions, Target, WriteOptions};
+use crate::error::Error;
+use crate::event::Listener;
+use crate::exit::Exit;
+use crate::journal::{Journal, Purpose, Record, RunId};
+use crate::kinds::Name;
+use crate::plan::{Plan, Planned};
+
+/// The runs of a namespace, over a connection.
+pub struct Runs {
+    session: Session,
+    namespace: Name,
+    shelf: Shelf,
+    cluster: Option<String>,
+    holder: Holder,
+    options: WriteOptions,
+}
+
+/// A run that was carried out, as far as it went.
+#[derive(Debug)]
+pub struct Carried {
+    /// How it ended.
+    pub end: RunEnd,
+    /// Its journal.
+    pub journal: Journal,
+    /// Why this machine keeps no copy of the journal, if it does not.
+    pub unwritable: Option<String>,
+}
+
+impl std::fmt::Debug for Runs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runs")
+            .field("namespace", &self.namespace)
+            .field("cluster", &self.cluster)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Runs {
+    /// Connects. Where no namespace is named, the connection's own is meant.
+    ///
+    /// # Errors
+    /// When there is no way to connect, or the namespace is not there.
+    pub fn connect(
+        options: &ConnectOptions,
+        namespace: Option<&str>,
+        writes: WriteOptions,
+        listener: Arc<dyn Listener + Send>,
+    ) -> Result<Self, Error> {
+        let session = Session::connect(options, listener)?;
+        let cluster = session.run(async |client| uid(client, "kube-system").await);
+        let client = session.client();
+        let namespace = Name::from(namespace.unwrap_or(client.namespace()));
+        let told_apart = cluster
+            .clone()
+            .unwrap_or_else(|| client.server().to_owned());
+        Ok(Self {
+            shelf: Shelf::new(&namespace, &told_apart),
+            namespace,
+            cluster,
+            holder: Holder::this_process(),
+            options: writes,
+            session,
+        })
+    }
+
+    /// The namespace.
+    pub fn namespace(&self) -> &Name {
+        &self.namespace
+    }
+
+    /// The `uid` of the cluster's `kube-system`, if it may be read.
+    pub fn cluster(&self) -> Option<&str> {
+        self.cluster.as_deref()
+    }
+
+    /// Who this is, for the journal.
+    pub fn who(&self) -> String {
+        self.holder.to_string()
+    }
+
+    /// The kubeconfig's context.
+    pub fn context(&self) -> Option<&str> {
+        self.session.client().context()
+    }
+
+    /// The journals of the namespace, oldest first.
+    ///
+    /// # Errors
+    /// When they may not be read.
+    pub fn journals(&self) -> Result<Vec<Found>, Error> {
+        let found = self
+            .session
+            .run(async |client| self.shelf.journals(client).await);
+        found.map_err(|error| stored(&error))
+    }
+
+    /// The rights that some writes need and that are not had.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub fn missing_rights(&self, plan: &Plan) -> Result<Vec<String>, Error> {
+        let writes: Vec<Planned> = plan
+            .steps
+            .iter()
+            .flat_map(crate::plan::Step::writes)
+            .cloned()
+            .collect();
+        self.session.run(async |client| {
+            let cluster = Cluster::new(client, self.options).await?;
+            Ok(cluster
+                .missing_rights(&self.namespace, writes.iter())
+                .await?)
+        })
+    }
+
+    /// The pods of the namespace that have sidecars, by name.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    pub fn sidecars(&self) -> Result<Vec<String>, Error> {
+        self.session.run(async |client| {
+            let cluster = Cluster::new(client, self.options).await?;
+            let pods = cluster.pods(&self.namespace).await?;
+            let with = pods
+                .iter()
+                .filter(|pod| crate::plan::condition::has_sidecar(pod));
+            let names = with.filter_map(|pod| pod["metadata"]["name"].as_str().map(str::to_owned));
+            Ok(names.collect())
+        })
+    }
+
+    /// Sends every write of a plan for the server to judge, without any being made, and gives its
+    /// verdicts: the object, and why it is refused.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub fn dry_run(&self, plan: &Plan) -> Result<Vec<(String, Option<String>)>, Error> {
+        self.session.run(async |client| {
+            let options = WriteOptions {
+                dry_run: true,
+                ..self.options
+            };
+            let cluster = Cluster::new(client, options).await?;
+            let mut verdicts = Vec::new();
+            let mut made = std::collections::BTreeSet::new();
+            for planned in plan.steps.iter().flat_map(crate::plan::Step::writes) {
+                let object = planned.object();
+                let current = match cluster.read(object).await {
+                    Ok(current) => current,
+                    Err(error) => {
+                        verdicts.push((object.to_string(), Some(error.to_string())));
+                        continue;
+                    }
+                };
+                // What an earlier write of this plan makes or changes is not there to be judged.
+                if current.is_none() && made.contains(object) || !made.insert(object.clone()) {
+                    continue;
+                }
+                if current.is_none() && matches!(planned, Planned::Set { .. } | Planned::Restart(_))
+                {
+                    continue;
+                }
+                let write = planned.resolve(current.as_ref(), &now());
+                let refused = cluster
+                    .make(&write)
+                    .await
+                    .err()
+                    .map(|error| error.to_string());
+                verdicts.push((object.to_string(), refused));
+            }
+            Ok(verdicts)
+        })
+    }
+
+    /// Begins a run, or goes on with one that was found, and carries it out as far as it goes.
+    ///
+    /// # Errors
+    /// When somebody else holds the lock, or the journal cannot be kept: then nothing is changed.
+    pub fn carry_out(
+        &self,
+        journal: Journal,
+        going_on: Option<&Found>,
+        settings: &Settings,
+        listener: &dyn Listener,
+    ) -> Result<Carried, Error> {
+        self.session.run(async |client| {
+            let lock = self.lock(client).await?;
+            let carried = self
+                .locked(client, &lock, journal, going_on, settings, listener)
+                .await;
+            lock.release().await;
+            carried
+        })
+    }
+
+    async fn lock(&self, client: &Arc<Client>) -> Result<Lock, Error> {
+        let times = LockTimes::read();
+        Lock::acquire(client, &self.namespace, &self.holder, times)
+            .await
+            .map_err(LockError::into)
+    }
+
+    async fn locked(
+        &self,
+        client: &Arc<Client>,
+        lock: &Lock,
+        mut journal: Journal,
+        going_on: Option<&Found>,
+        settings: &Settings,
+        listener: &dyn Listener,
+    ) -> Result<Carried, Error> {
+        // Under the lock nobody else begins a run; somebody may have until now.
+        let known = self.shelf.journals(client).await.map_err(|e| stored(&e))?;
+        let mut store = match going_on {
+            None => {
+                let undone = match &journal.header.purpose {
+                    Purpose::Rollback { of } => of.as_ref(),
+                    Purpose::Move => None,
+                };
+                if let Some(open) = open_run(&known)
+                    && Some(&open.run) != undone
+                {
+                    return Err(already_open(&self.namespace, &open.run));
+                }
+                Store::begin(client, &self.shelf, &journal, &known).await
+            }
+            Some(found) => {
+                let latest = known
+                    .iter()
+                    .find(|one| one.run == found.run)
+                    .unwrap_or(found);
+                if let Ok(now) = &latest.journal {
+                    journal = now.clone();
+                }
+                Store::resume(client, &self.shelf, latest).await
+            }
+        }
+        .map_err(|error| stored(&error))?;
+        if going_on.is_some() {
+            let record = Record::Resumed { who: self.who() };
+            let entry = journal.note(&now(), record).clone();
+            store.append(&entry).await.map_err(|error| stored(&error))?;
+        }
+        let unwritable = store.unwritable().map(str::to_owned);
+        let cluster = Cluster::new(client, self.options).await?;
+        let stop = signals();
+        let run = Run::new(&cluster, settings, lock, stop, journal, store);
+        let end = run.carry_out(listener).await;
+        let (journal, _) = run.into_journal();
+        match end {
+            Ok(end) => Ok(Carried {
+                end,
+                journal,
+                unwritable,
+            }),
+            Err(error) => Err(broken(&error, &self.namespace)),
+        }
+    }
+
+    /// Notes in the journal of a run that another has undone it.
+    ///
+    /// # Errors
+    /// When the cluster does not take it.
+    pub fn note_rolled_back(&self, found: &Found, by: &RunId) -> Result<(), Error> {
+        let Ok(journal) = &found.journal else {
+            return Ok(());
+        };
+        let mut journal = journal.clone();
+        self.session.run(async |client| {
+            let mut store = Store::resume(client, &self.shelf, found)
+                .await
+                .map_err(|error| stored(&error))?;
+            let record = Record::RolledBack { by: by.clone() };
+            let entry = journal.note(&now(), record).clone();
+            store.append(&entry).await.map_err(|error| stored(&error))
+        })
+    }
+
+    /// The time, for what begins now.
+    pub fn now() -> String {
+        now()
+    }
+}
+
+/// The run of a namespace that is not over; a rollback before the move that it undoes.
+pub fn open_run(found: &[Found]) -> Option<&Found> {
+    found.iter().rev().find(|found| {
+        let journal = found.journal.as_ref().ok();
+        journal.is_some_and(|journal| journal.state().is_open())
+    })
+}
+
+fn already_open(namespace: &Name, run: &RunId) -> Error {
+    Error::new(
+        Exit::Stale,
+        format!("run {run} of namespace {namespace} is not over"),
+    )
+    .hint(format!(
+        "go on with it: kubectl ambient convert -n {namespace} --resume"
+    ))
+    .hint(format!(
+        "or take it back: kubectl ambient rollback -n {namespace}"
+    ))
+}
+
+fn stored(error: &StoreError) -> Error {
+    match error {
+        StoreError::Cluster(error) => {
+            let mut told = Error::from(error.clone());
+            told.message = format!(
+                "the journal cannot be kept in the cluster: {}",
+                told.message
+            );
+            told
+        }
+        StoreError::Damaged { .. } => Error::new(Exit::Data, error.to_string()),
+        StoreError::Taken { .. } => Error::new(Exit::Stale, error.to_string()),
+    }
+}
+
+fn broken(error: &RunError, namespace: &Name) -> Error {
+    let told = match error {
+        RunError::Store(error) => {
+            let mut told = stored(error);
+            told.exit = Exit::Halted;
+            told
+        }
+        RunError::Lock(loss) => Error::new(Exit::Halted, loss.to_string()),
+    };
+    told.hint("nothing was changed after that; the run can be gone on with or taken back")
+        .hint(format!("kubectl ambient convert -n {namespace} --resume"))
+        .hint(format!("kubectl ambient rollback -n {namespace}"))
+}
+
+async fn uid(client: &Client, namespace: &str) -> Option<String> {
+    let target = Target {
+        version: "v1".to_owned(),
+        plural: "namespaces".to_owned(),
+        name: namespace.to_owned(),
+        ..Target::default()
+    };
+    let object = client.read_object(&target).await.ok()??;
+    object["metadata"]["uid"].as_str().map(str::to_owned)
+}
+
+/// Ctrl-C and SIGTERM, once each; a second one ends the process as it is, which the journal bears.
+fn signals() -> watch::Receiver<Option<Stop>> {
+    let (tell, stop) = watch::channel(None);
+    tokio::spawn(async move {
+        #[cfg(unix)]
+        let terminated = async {
+            match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+                Ok(mut signal) => drop(signal.recv().await),
+                Err(_) => std::future::pending().await,
+            }
+        };
+        #[cfg(not(unix))]
+        let terminated = std::future::pending::<()>();
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => drop(tell.send(Some(Stop::Interrupted))),
+            () = terminated => drop(tell.send(Some(Stop::Terminated))),
+        }
+        // The channel stays open as long as the run may ask.
+        tell.closed().await;
+    });
+    stop
+}
