@@ -119,6 +119,11 @@ pub(super) fn run(args: &RollbackArgs, context: &Context<'_>) -> Result<Exit, Er
     back.settings.overwrite_drift = args.overwrite_drift;
     let known = runs.journals()?;
     let work = work(&runs, &back, &known)?;
+    if let Work::Open(_, journal) = &work {
+        runs.review(&journal.plan)?;
+    } else if let Work::New { journal, .. } = &work {
+        runs.review(&journal.plan)?;
+    }
     announce(&work, context);
     if args.dry_run {
         return Ok(Exit::Ok);

@@ -1,6 +1,5 @@
 //! The objects of a run, in the cluster: read, written, waited for.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -8,11 +7,13 @@ use tokio::time::{Instant, sleep};
 
 use super::api::Api;
 use super::items::Items;
+use super::rights::{access, review};
 use crate::client::{
-    Access, AccessVerdict, Client, ClientError, Deletion, ListRequest, Preconditions, Target,
-    WriteOptions,
+    Access, Client, ClientError, Deletion, ListRequest, Preconditions, Target, WriteOptions,
 };
-use crate::kinds::{Kind, Name, ObjectRef, Scope};
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::kinds::{Kind, Name, ObjectRef};
 use crate::plan::{Condition, Drift, Evidence, Holds, Planned, Request, Standing, Write};
 
 /// How often a write is tried when somebody else writes the object at the same time.
@@ -335,54 +336,44 @@ impl<'c> Cluster<'c> {
         Ok(items.0)
     }
 
-    /// The rights that a plan needs and that are not had, each in words.
+    /// Asks for all rights that some writes in a namespace need, with those for the journal and the lock.
     ///
     /// # Errors
-    /// When the server does not answer.
-    pub async fn missing_rights<'p>(
+    /// When one is missing, or the server does not answer.
+    pub async fn review<'p>(
         &self,
         namespace: &Name,
         writes: impl Iterator<Item = &'p Planned>,
-    ) -> Result<Vec<String>, ClientError> {
-        let mut needed: BTreeMap<(&str, &str, &str), Option<String>> = BTreeMap::new();
+    ) -> Result<(), Error> {
+        let mut wanted: Vec<Access> = Vec::new();
+        let mut want = |access: Access| {
+            if !wanted.contains(&access) {
+                wanted.push(access);
+            }
+        };
         for planned in writes {
-            let object = planned.object();
+            let target = self
+                .target(planned.object())
+                .map_err(|error| Error::new(Exit::Negative, error.to_string()))?;
             for verb in planned.verbs() {
-                let home = match object.kind.scope() {
-                    Scope::Cluster => None,
-                    Scope::Namespaced => Some(object.namespace.to_string()),
-                };
-                needed.insert((verb, object.kind.group(), object.kind.plural()), home);
+                want(access(verb, &target));
             }
         }
-        let home = || Some(namespace.to_string());
-        for verb in ["get", "list", "create", "patch", "delete"] {
-            needed.insert((verb, "", "configmaps"), home());
+        let kind = |group: &str, plural: &str, verb: &str| Access {
+            verb: verb.to_owned(),
+            group: group.to_owned(),
+            plural: plural.to_owned(),
+            namespace: Some(namespace.to_string()),
+            name: None,
+        };
+        for verb in ["get", "list", "create", "update", "delete"] {
+            want(kind("", "configmaps", verb));
         }
-        for verb in ["get", "create", "update"] {
-            needed.insert((verb, "coordination.k8s.io", "leases"), home());
+        for verb in ["get", "create", "update", "delete"] {
+            want(kind("coordination.k8s.io", "leases", verb));
         }
-        needed.insert(("list", "", "pods"), home());
-        let mut missing = Vec::new();
-        for ((verb, group, plural), home) in needed {
-            // A namespace is changed under its own name.
-            let name = (plural == "namespaces").then(|| namespace.to_string());
-            let access = Access {
-                verb: verb.to_owned(),
-                group: group.to_owned(),
-                plural: plural.to_owned(),
-                namespace: home.clone(),
-                name,
-            };
-            if let AccessVerdict::Denied { .. } = self.client.can_i(&access).await? {
-                let resource = match group {
-                    "" => plural.to_owned(),
-                    group => format!("{plural}.{group}"),
-                };
-                missing.push(format!("{verb} {resource}"));
-            }
-        }
-        Ok(missing)
+        want(kind("", "pods", "list"));
+        review(self.client, &wanted).await
     }
 }
 

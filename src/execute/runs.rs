@@ -107,22 +107,15 @@ impl Runs {
         found.map_err(|error| stored(&error))
     }
 
-    /// The rights that some writes need and that are not had.
+    /// Asks for all rights that a plan needs.
     ///
     /// # Errors
-    /// When the server does not answer.
-    pub fn missing_rights(&self, plan: &Plan) -> Result<Vec<String>, Error> {
-        let writes: Vec<Planned> = plan
-            .steps
-            .iter()
-            .flat_map(crate::plan::Step::writes)
-            .cloned()
-            .collect();
+    /// When one is missing, or the server does not answer.
+    pub fn review(&self, plan: &Plan) -> Result<(), Error> {
         self.session.run(async |client| {
             let cluster = Cluster::new(client, self.options).await?;
-            Ok(cluster
-                .missing_rights(&self.namespace, writes.iter())
-                .await?)
+            let writes = plan.steps.iter().flat_map(crate::plan::Step::writes);
+            cluster.review(&self.namespace, writes).await
         })
     }
 

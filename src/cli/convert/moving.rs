@@ -237,14 +237,7 @@ fn apply(
         context.answer(&report)?;
         return Ok(Exit::Ok);
     }
-    let missing = runs.missing_rights(&planned.plan)?;
-    if !missing.is_empty() {
-        return Err(Error::new(
-            Exit::Forbidden,
-            format!("rights are missing in {namespace}: {}", missing.join(", ")),
-        )
-        .hint("nothing was changed; somebody with the rights can move it, or grant them"));
-    }
+    runs.review(&planned.plan)?;
     if let Some(step) = &args.pause_after {
         known_step(&planned.plan, step)?;
     }
