@@ -33,7 +33,8 @@ spec: {selector: {app: pay}, ports: [{name: http, port: 80}]}
 
 #[test]
 fn a_namespace_is_seen_in_each_of_its_modes() -> Result {
-    let plane = wealist::shared()?;
+    // Its sidecars would be callers of what the other tests look at.
+    let plane = &ControlPlane::start(&wealist::options())?;
     let shop = plane.namespace("modes", &[("istio-injection", "enabled")])?;
     shop.apply(SHOP)?;
     shop.wait_all("Pod", "", &pods_ready(2, "2/2"))?;

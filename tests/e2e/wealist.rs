@@ -50,7 +50,8 @@ pub(crate) fn options() -> Options {
     Options::default().testing(env!("CARGO_BIN_EXE_kubectl-ambient"))
 }
 
-/// The mesh that all tests of this binary read, and none changes.
+/// The mesh that all tests of this binary read, and none changes: a test whose own namespaces have
+/// sidecars starts a control plane of its own, for a sidecar anywhere is a caller that goes past waypoints.
 pub(crate) fn shared() -> Result<&'static ControlPlane> {
     static APPLIED: OnceLock<Result<()>> = OnceLock::new();
     let plane = ControlPlane::shared(options)?;

@@ -65,10 +65,12 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Owners of pods that no list held: ReplicaSets of no Deployment, and what makes the gateways
-    /// of namespaces that are not looked into otherwise.
+    /// Owners of pods that no list held: ReplicaSets of no Deployment and, of namespaces that are not
+    /// looked into otherwise, what makes gateways, and callers that policies may name by their service
+    /// accounts: those stand in templates, not in the metadata of pods.
     fn missing_owners(&self, ground: &Ground, builder: &InventoryBuilder) -> Wanted {
         let owners = Owners::of(builder);
+        let named = NamedAccounts::of(ground, builder.collected());
         let mut wanted = Wanted::new();
         for pod in &builder.collected().pods {
             let namespace = &pod.metadata.namespace;
@@ -77,7 +79,8 @@ impl Reader<'_> {
             };
             let (kind, name) = match (kind, base) {
                 (Kind::ReplicaSet, _) if ground.holds(namespace) => (kind, name),
-                _ if ground.holds(namespace) || pod.detail.is_none() => continue,
+                _ if ground.holds(namespace) => continue,
+                _ if pod.detail.is_none() && !named.may_be_in(namespace) => continue,
                 (_, Some(base)) => (Kind::Deployment, base),
                 _ => (kind, name),
             };
@@ -126,6 +129,47 @@ impl Reader<'_> {
         }
         wanted.retain(|_, names| !names.is_empty());
         wanted
+    }
+}
+
+/// Whose service accounts the policies of the namespaces in question name.
+#[derive(Default)]
+struct NamedAccounts {
+    values: BTreeSet<String>,
+    any: bool,
+}
+
+impl NamedAccounts {
+    const FIELDS: [&str; 4] = [
+        "principals",
+        "notPrincipals",
+        "serviceAccounts",
+        "notServiceAccounts",
+    ];
+
+    fn of(ground: &Ground, objects: &Objects) -> Self {
+        let mut named = Self::default();
+        let policies = objects.authorization_policies.iter();
+        let here = policies.filter(|policy| ground.holds(&policy.metadata.namespace));
+        let sources = here
+            .flat_map(|policy| &policy.spec.rules)
+            .flat_map(|rule| &rule.from)
+            .map(|from| &from.source.0);
+        for source in sources {
+            let values = Self::FIELDS.iter().filter_map(|field| source.get(*field));
+            for value in values.flatten() {
+                named.any |= value.contains('*');
+                named.values.insert(value.clone());
+            }
+        }
+        named
+    }
+
+    /// `cluster.local/ns/web/sa/front` and `web/front` are accounts of `web`.
+    fn may_be_in(&self, namespace: &str) -> bool {
+        let (long, short) = (format!("/ns/{namespace}/"), format!("{namespace}/"));
+        let mut values = self.values.iter();
+        self.any || values.any(|value| value.contains(&long) || value.starts_with(&short))
     }
 }
 

@@ -17,8 +17,8 @@ use crate::kinds::{Kind, KindSet, Name, ObjectRef, Scope};
 /// Pods that are over take part in nothing, and their metadata does not tell that they are.
 const NOT_OVER: &str = "status.phase!=Succeeded,status.phase!=Failed";
 
-/// Pods with a sidecar that does not accept HBONE, as their labels say.
-const WITHOUT_HBONE: &str = "security.istio.io/tlsMode=istio,networking.istio.io/tunnel!=http";
+/// Pods with a sidecar: whether they accept HBONE or not, they go past waypoints.
+const WITH_SIDECAR: &str = "security.istio.io/tlsMode=istio";
 
 /// Services that lead into a network, and the one that stands for an istiod of another cluster.
 const OF_NETWORK: &str = "topology.istio.io/network";
@@ -103,7 +103,7 @@ impl Query {
 /// What is asked for of namespaces that are not looked into.
 fn elsewhere(kind: Kind) -> Vec<Query> {
     match kind {
-        Kind::Pod => vec![Query::of(kind).labelled(WITHOUT_HBONE)],
+        Kind::Pod => vec![Query::of(kind).labelled(WITH_SIDECAR)],
         Kind::Service => vec![
             Query::of(kind).labelled(OF_NETWORK),
             Query::of(kind).selected(ISTIOD_ELSEWHERE),

@@ -190,6 +190,73 @@ async fn a_cluster_and_its_manifests_are_translated_alike() {
     assert_eq!(from_files, translated(live.unwrap().inventory));
 }
 
+/// A workload with a sidecar that accepts HBONE: its Deployment and its pod.
+fn sidecar(namespace: &str, name: &str) -> [Value; 2] {
+    let labels = json!({
+        "app": name, "pod-template-hash": "55c9",
+        "security.istio.io/tlsMode": "istio", "networking.istio.io/tunnel": "http",
+    });
+    let owner = format!("{name}-55c9");
+    let mut deployment = object("apps/v1", "Deployment", namespace, name);
+    deployment["spec"] = json!({
+        "selector": {"matchLabels": {"app": name}},
+        "template": {"metadata": {"labels": {"app": name}}, "spec": {"serviceAccountName": name}},
+    });
+    let mut pod = pod(
+        namespace,
+        &format!("{owner}-x"),
+        &labels,
+        Some(("ReplicaSet", &owner)),
+    );
+    pod["metadata"]["annotations"] = json!({"sidecar.istio.io/status": "{}"});
+    pod["spec"]["serviceAccountName"] = json!(name);
+    [deployment, pod]
+}
+
+#[tokio::test(start_paused = true)]
+async fn callers_with_sidecars_elsewhere_are_known() {
+    let mut service = object("v1", "Service", "shop", "pay");
+    service["spec"] = json!({"selector": {"app": "pay"}, "ports": [{"name": "http", "port": 80}]});
+    let mut injected = namespace("shop");
+    injected["metadata"]["labels"] = json!({"istio-injection": "enabled"});
+    let to = json!([{"operation": {"methods": ["GET"]}}]);
+    for (from, expected) in [
+        (
+            json!(["cluster.local/ns/web/sa/front"]),
+            Some("1 workload with sidecars in web"),
+        ),
+        (json!(["*"]), Some("2 workloads with sidecars in web")),
+        (json!(["cluster.local/ns/elsewhere/sa/front"]), None),
+    ] {
+        let mut policy = object("security.istio.io/v1", "AuthorizationPolicy", "shop", "pay");
+        policy["spec"] = json!({"rules": [{"from": [{"source": {"principals": from}}], "to": to}]});
+        let objects: Vec<Value> = [injected.clone(), service.clone(), policy]
+            .into_iter()
+            .chain(sidecar("shop", "pay"))
+            .chain(sidecar("web", "front"))
+            .chain(sidecar("web", "other"))
+            .collect();
+        let told = |inventory: Inventory| {
+            let mesh = Mesh::new(inventory);
+            let namespaces = [Name::from("shop")].into();
+            let translation = translate::translate(&mesh, &namespaces, &Options::default());
+            format!("{:#?}", translation.treatments)
+        };
+        let mut files = InventoryBuilder::new(Input::Manifests, "default");
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
+        files.file("all.json", list.to_string());
+        let from_files = told(files.finish());
+        let mut asked = request(named(&["shop"]));
+        asked.whole = translate::WRITES;
+        let (live, _) = read_of(Cluster::of(objects), &asked).await;
+        assert_eq!(told(live.unwrap().inventory), from_files);
+        match expected {
+            Some(words) => assert!(from_files.contains(words), "{from_files}"),
+            None => assert!(!from_files.contains("sidecars in web"), "{from_files}"),
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn files_take_the_place_of_what_the_cluster_holds() {
     let mut live = object("v1", "Service", "shop", "cart");
