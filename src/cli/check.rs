@@ -69,10 +69,12 @@ pub(super) fn run(args: &CheckArgs, context: &Context<'_>) -> Result<Exit, Error
         mesh,
         scope,
         context: named,
+        open_runs,
     } = load(&args.scope, reads, Unnamed::Injected, context)?;
     let mut judgement = checks::judge(&mesh, &scope, &checks, args.strict);
     judgement.ignore(&ignore);
-    let report = CheckReport::new(&mesh, &scope, &judgement, context.output.header(named));
+    let mut report = CheckReport::new(&mesh, &scope, &judgement, context.output.header(named));
+    report.open_runs = open_runs;
     context.answer(&report)?;
     Ok(exit(&judgement, &scope, args.fail_on))
 }

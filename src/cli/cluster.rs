@@ -15,6 +15,7 @@ pub(super) fn read(
     args: &ScopeArgs,
     kinds: KindSet,
     whole: KindSet,
+    journals: bool,
     context: &Context<'_>,
 ) -> Result<Session, Error> {
     let mut options = ConnectOptions::from(context.connection);
@@ -34,6 +35,7 @@ pub(super) fn read(
         kinds,
         whole,
         chunk_size: context.connection.chunk_size,
+        journals,
     };
     let listener: Arc<dyn Listener + Send> = context.ui.clone();
     let read = session(&options, request, listener, || {

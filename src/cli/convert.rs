@@ -191,6 +191,7 @@ pub(super) fn run(args: &ConvertArgs, context: &Context<'_>) -> Result<Exit, Err
         mesh,
         scope,
         context: named,
+        ..
     } = load_whole(
         &args.scope,
         reads(args),

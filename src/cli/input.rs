@@ -8,6 +8,7 @@ use crate::exit::Exit;
 use crate::inventory::Inventory;
 use crate::kinds::{KindSet, Name};
 use crate::mesh::Mesh;
+use crate::report::OpenRunEntry;
 use crate::source;
 
 /// What was read, and what is in question.
@@ -16,6 +17,8 @@ pub(super) struct Loaded {
     pub scope: Scope,
     /// The kubeconfig's context, for a live cluster.
     pub context: Option<String>,
+    /// Runs of these namespaces that are not over.
+    pub open_runs: Vec<OpenRunEntry>,
 }
 
 /// Which namespaces are meant when none is named.
@@ -34,7 +37,7 @@ pub(super) fn load(
     unnamed: Unnamed,
     context: &Context<'_>,
 ) -> Result<Loaded, Error> {
-    load_whole(args, kinds, KindSet::EMPTY, unnamed, context)
+    load_kept(args, (kinds, KindSet::EMPTY), true, unnamed, context)
 }
 
 /// The same for a command that writes objects: of the kinds `whole` all fields are kept.
@@ -45,8 +48,18 @@ pub(super) fn load_whole(
     unnamed: Unnamed,
     context: &Context<'_>,
 ) -> Result<Loaded, Error> {
+    load_kept(args, (kinds, whole), false, unnamed, context)
+}
+
+fn load_kept(
+    args: &ScopeArgs,
+    kinds: (KindSet, KindSet),
+    journals: bool,
+    unnamed: Unnamed,
+    context: &Context<'_>,
+) -> Result<Loaded, Error> {
     if args.filename.is_empty() || args.overlay {
-        return cluster(args, (kinds, whole), unnamed, context);
+        return cluster(args, kinds, journals, unnamed, context);
     }
     let default_namespace = args.namespace.first().map_or("default", String::as_str);
     let inventory = files(args, default_namespace)?;
@@ -56,6 +69,7 @@ pub(super) fn load_whole(
         mesh,
         scope,
         context: None,
+        open_runs: Vec::new(),
     })
 }
 
@@ -91,10 +105,15 @@ fn of_files(args: &ScopeArgs, mesh: &Mesh, unnamed: Unnamed) -> Result<Scope, Er
 fn cluster(
     args: &ScopeArgs,
     (kinds, whole): (KindSet, KindSet),
+    journals: bool,
     unnamed: Unnamed,
     context: &Context<'_>,
 ) -> Result<Loaded, Error> {
-    let session = super::cluster::read(args, kinds, whole, context)?;
+    let session = super::cluster::read(args, kinds, whole, journals, context)?;
+    let journals = session.read.journals.iter().flatten();
+    let open_runs = journals
+        .filter_map(|kept| OpenRunEntry::of(kept.journal.as_ref().ok()?))
+        .collect();
     let mut inventory = session.read.inventory;
     if !args.filename.is_empty() {
         let namespaces = &session.read.namespaces;
@@ -111,5 +130,6 @@ fn cluster(
         mesh,
         scope,
         context: session.context,
+        open_runs,
     })
 }

@@ -7,6 +7,7 @@ pub mod connection;
 mod convert;
 mod explain;
 mod fail_on;
+mod history;
 mod input;
 mod output;
 mod rollback;
@@ -60,6 +61,7 @@ enum Command {
     Check(check::CheckArgs),
     Convert(Box<convert::ConvertArgs>),
     Waypoint(waypoint::WaypointArgs),
+    History(history::HistoryArgs),
     Rollback(rollback::RollbackArgs),
     Status(status::StatusArgs),
     Explain(explain::ExplainArgs),
@@ -107,6 +109,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Check(args) => check::run(args, &context),
         Command::Convert(args) => convert::run(args, &context),
         Command::Waypoint(args) => waypoint::run(args, &context),
+        Command::History(args) => history::run(args, &context),
         Command::Rollback(args) => rollback::run(args, &context),
         Command::Status(args) => status::run(args, &context),
         Command::Explain(args) => explain::run(args, &context),

@@ -27,8 +27,10 @@ pub(super) fn run(args: &StatusArgs, context: &Context<'_>) -> Result<Exit, Erro
         mesh,
         scope,
         context: named,
+        open_runs,
     } = load(&args.scope, READS, Unnamed::All, context)?;
-    let report = StatusReport::new(&mesh, &scope, context.output.header(named));
+    let mut report = StatusReport::new(&mesh, &scope, context.output.header(named));
+    report.open_runs = open_runs;
     context.answer(&report)?;
     Ok(if report.unread.is_empty() {
         Exit::Ok

@@ -4,24 +4,21 @@
 //! the file and synced, then to the cluster, and only then acted upon. The file serves when somebody has
 //! deleted the ConfigMaps.
 
-use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::items::Items;
-use crate::client::{Client, ClientError, ListRequest, Preconditions, Target, WriteOptions};
+use crate::client::{Client, ClientError, Preconditions, Target, WriteOptions};
 use crate::journal::{
-    Damage, Entry, Journal, Pages, RUN_LABEL, RunId, page_name, pages_of, read_pages,
+    Damage, Entry, Journal, PAGE_NUMBER, Pages, RUN_LABEL, RunId, page_name, pages_of, read_pages,
 };
 use crate::kinds::Name;
+use crate::source::live::journals;
 
 /// How many runs are kept.
 const KEPT: usize = 10;
-/// The annotation that numbers a page.
-const PAGE_NUMBER: &str = "kubectl-ambient/page";
 
 /// Why a journal could not be kept or read.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -96,54 +93,15 @@ impl Shelf {
     /// # Errors
     /// When the cluster does not list them.
     pub async fn journals(&self, client: &Client) -> Result<Vec<Found>, StoreError> {
-        let request = ListRequest {
-            version: "v1".to_owned(),
-            plural: "configmaps".to_owned(),
-            namespace: Some(self.namespace.to_string()),
-            label_selector: Some(RUN_LABEL.to_owned()),
-            chunk_size: 100,
-            ..ListRequest::default()
-        };
-        let mut items = Items::default();
-        client.list(&request, &mut items).await?;
-        let mut runs: BTreeMap<RunId, BTreeMap<usize, (String, Option<String>)>> = BTreeMap::new();
-        for map in items.0 {
-            let meta = &map["metadata"];
-            let (Some(run), Some(page)) = (
-                meta["labels"][RUN_LABEL].as_str(),
-                meta["annotations"][PAGE_NUMBER]
-                    .as_str()
-                    .and_then(|page| page.parse().ok()),
-            ) else {
-                continue;
-            };
-            let text = map["data"]["journal"]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned();
-            let version = meta["resourceVersion"].as_str().map(str::to_owned);
-            runs.entry(RunId::typed(run))
-                .or_default()
-                .insert(page, (text, version));
-        }
-        let mut found: Vec<Found> = runs
+        let kept = journals(client, Some(&self.namespace)).await?;
+        let mut found: Vec<Found> = kept
             .into_iter()
-            .map(|(run, pages)| {
-                let gap = pages.keys().enumerate().any(|(at, page)| at != *page);
-                let (texts, versions): (Vec<String>, Vec<Option<String>>) =
-                    pages.into_values().unzip();
-                let journal = if gap {
-                    Err(Damage::Broken("a page of it is missing".to_owned()))
-                } else {
-                    read_pages(&texts)
-                };
-                Found {
-                    run,
-                    journal,
-                    local_only: false,
-                    pages: Pages(texts),
-                    versions,
-                }
+            .map(|kept| Found {
+                run: kept.run,
+                journal: kept.journal,
+                local_only: false,
+                pages: kept.pages,
+                versions: kept.versions,
             })
             .collect();
         for (run, text) in self.files() {

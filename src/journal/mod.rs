@@ -14,7 +14,7 @@ mod tests;
 mod undo;
 
 pub use entry::{Entry, Place, Record};
-pub use pages::{Damage, PAGE, Pages, RUN_LABEL, page_name, pages_of, read_pages};
+pub use pages::{Damage, PAGE, PAGE_NUMBER, Pages, RUN_LABEL, page_name, pages_of, read_pages};
 pub use state::{Ended, Progress, State};
 pub use undo::{Undo, undo};
 

@@ -17,6 +17,9 @@ pub const RUN_LABEL: &str = "kubectl-ambient/run";
 /// How many steps follow a plan's line.
 const STEPS: &str = "stepCount";
 
+/// The annotation of a journal's ConfigMaps that numbers them, from zero.
+pub const PAGE_NUMBER: &str = "kubectl-ambient/page";
+
 /// The pages of a journal, each of them whole lines.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pages(pub Vec<String>);

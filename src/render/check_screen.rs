@@ -41,6 +41,7 @@ pub(super) fn render(report: &CheckReport, style: &Style, wide: bool) -> String 
         out.push('\n');
     }
     closing(&mut out, report, style);
+    super::history_screen::open(&mut out, &report.open_runs, style);
     out
 }
 

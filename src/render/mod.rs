@@ -5,6 +5,7 @@ mod convert_markdown;
 mod convert_screen;
 mod diff;
 mod explain_screen;
+mod history_screen;
 mod json;
 mod name;
 mod plan_screen;
@@ -23,8 +24,8 @@ pub use text::Style;
 
 use crate::report::waypoint::{GeneratedObjects, WaypointChanges, WaypointList, WaypointStatus};
 use crate::report::{
-    CheckList, CheckPage, CheckReport, Conversion, RunReport, StatusReport, VersionReport,
-    WaypointPlanReport,
+    CheckList, CheckPage, CheckReport, Conversion, HistoryReport, RunReport, StatusReport,
+    VersionReport, WaypointPlanReport,
 };
 
 /// An output format.
@@ -127,6 +128,19 @@ impl Document for RunReport {
 
     fn names(&self) -> Vec<String> {
         vec![format!("namespace/{}", self.namespace)]
+    }
+}
+
+impl Document for HistoryReport {
+    fn screen(&self, style: &Style, _wide: bool) -> String {
+        history_screen::render(self, style)
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.runs
+            .iter()
+            .map(|run| format!("run/{}", run.run))
+            .collect()
     }
 }
 

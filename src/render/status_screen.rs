@@ -64,6 +64,7 @@ pub(super) fn render(report: &StatusReport, style: &Style, wide: bool) -> String
             mixed.join(", ")
         );
     }
+    super::history_screen::open(&mut out, &report.open_runs, style);
     out.push_str(&unread(style, &report.unread));
     out
 }

@@ -36,6 +36,9 @@ pub struct CheckReport {
     pub not_run: Vec<NotRunEntry>,
     /// Checks that were run and found nothing.
     pub passed: Vec<String>,
+    /// Runs of these namespaces that are not over.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub open_runs: Vec<super::OpenRunEntry>,
     /// What could not be read.
     pub unread: Vec<UnreadEntry>,
     /// Objects of kinds that are not read, by `apiVersion/kind`.
@@ -255,6 +258,7 @@ impl CheckReport {
                 .filter(|id| !found(id.0))
                 .map(|id| id.0.to_owned())
                 .collect(),
+            open_runs: Vec::new(),
             unread: inventory.unread.iter().map(UnreadEntry::from).collect(),
             other_kinds: inventory
                 .ignored

@@ -6,6 +6,7 @@
 mod check;
 mod checks;
 pub mod convert;
+mod history;
 pub mod plan;
 mod run;
 mod status;
@@ -21,6 +22,7 @@ pub use check::{
 };
 pub use checks::{CheckEntry, CheckList, CheckPage};
 pub use convert::Conversion;
+pub use history::{HistoryReport, OpenRunEntry, RunEntry};
 pub use run::RunReport;
 pub use status::{StatusEntry, StatusReport};
 pub use version::{ControlPlaneEntry, VersionReport};

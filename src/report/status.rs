@@ -25,6 +25,9 @@ pub struct StatusReport {
     pub istio_version: Option<String>,
     /// The namespaces, by name.
     pub namespaces: Vec<StatusEntry>,
+    /// Runs of these namespaces that are not over.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub open_runs: Vec<super::OpenRunEntry>,
     /// What could not be read.
     pub unread: Vec<UnreadEntry>,
 }
@@ -71,6 +74,7 @@ impl StatusReport {
                 .filter_map(|name| mesh.namespace(name))
                 .map(|namespace| entry(mesh, namespace))
                 .collect(),
+            open_runs: Vec::new(),
             unread: mesh
                 .inventory()
                 .unread

@@ -21,6 +21,7 @@ pub(super) fn run(args: &PlanArgs, context: &Context<'_>) -> Result<Exit, Error>
         mesh,
         scope,
         context: named,
+        ..
     } = load(
         &args.scope,
         crate::waypoint::READS,

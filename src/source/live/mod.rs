@@ -7,6 +7,7 @@
 
 mod follow;
 mod ground;
+mod journals;
 mod lists;
 mod rights;
 mod session;
@@ -22,6 +23,7 @@ use crate::error::Error;
 use crate::inventory::{Input, Inventory, InventoryBuilder, Subject, Unread};
 use crate::kinds::{Kind, KindSet, Name};
 
+pub use journals::{Kept, journals};
 pub use session::{Session, Versions, read_versions, session};
 
 use ground::Ground;
@@ -49,6 +51,8 @@ pub struct LiveRequest {
     pub whole: KindSet,
     /// The most objects in a page; 0 asks for whole lists.
     pub chunk_size: u32,
+    /// Whether the journals of runs are asked for, too.
+    pub journals: bool,
 }
 
 /// What was read.
@@ -59,6 +63,8 @@ pub struct LiveRead {
     /// The namespaces in question, sorted. For all of them, where they may not be listed: those
     /// that objects were found in.
     pub namespaces: Vec<Name>,
+    /// The journals of their runs; nothing where they were not asked for or may not be read.
+    pub journals: Option<Vec<Kept>>,
 }
 
 /// Reads what the kinds in question hold that can matter to the namespaces in question.
@@ -110,10 +116,36 @@ pub async fn read(client: &Client, request: &LiveRequest) -> Result<LiveRead, Er
         Namespaces::All => found(&inventory),
         Namespaces::Named(_) | Namespaces::Labelled(_) => asked.names,
     };
+    let journals = if request.journals {
+        of_namespaces(client, request, &namespaces).await?
+    } else {
+        None
+    };
     Ok(LiveRead {
         inventory,
         namespaces,
+        journals,
     })
+}
+
+/// The journals of some namespaces; nothing where one may not be asked for them.
+async fn of_namespaces(
+    client: &Client,
+    request: &LiveRequest,
+    namespaces: &[Name],
+) -> Result<Option<Vec<Kept>>, Error> {
+    let each: Vec<Option<&str>> = match request.namespaces {
+        Namespaces::All => vec![None],
+        _ => namespaces.iter().map(|name| Some(&**name)).collect(),
+    };
+    let asked = each
+        .into_iter()
+        .map(|namespace| journals(client, namespace));
+    match futures_util::future::try_join_all(asked).await {
+        Ok(kept) => Ok(Some(kept.into_iter().flatten().collect())),
+        Err(ClientError::Forbidden { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// What is needed to ask for anything.

@@ -71,6 +71,7 @@ pub fn read_versions(
             kinds: KindSet::of(&[Kind::Deployment]),
             whole: KindSet::EMPTY,
             chunk_size: 500,
+            journals: false,
         };
         let inventory = read(&client, &request).await?.inventory;
         Ok(Versions {

@@ -24,6 +24,7 @@ fn request(namespaces: Namespaces) -> LiveRequest {
         kinds: KindSet::of(Kind::ALL),
         whole: KindSet::EMPTY,
         chunk_size: 5,
+        journals: false,
     }
 }
 
