@@ -9,6 +9,8 @@ pub mod condition;
 mod obstacle;
 mod order;
 mod step;
+#[cfg(test)]
+mod tests;
 pub mod write;
 
 use serde::{Deserialize, Serialize};

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use crate::checks::{Finding, Judgement, NotRunReason, Remedy, Severity};
+use crate::checks::{Finding, Id, Judgement, NotRunReason, Remedy, Severity};
 use crate::kinds::{Name, ObjectRef};
 use crate::mesh::Mesh;
 use crate::translate::{Decision, Topic};
 
 /// Reasons by the ids that they accept.
 pub type Accepted = BTreeMap<String, String>;
+
+/// Objects that another tool keeps.
+const KEPT_BY_ANOTHER_TOOL: Id = Id("AMB701");
 
 /// Something that stands in the way.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,9 +66,15 @@ pub fn obstacles(
         // What the translation has an answer to is judged with what was asked for, below.
         let answered = Topic::of(finding.check.0).is_some() && treated(&finding.object);
         if finding.severity == Severity::Blocking && here && !answered {
-            found.push(Obstacle::of(finding));
+            let mut obstacle = Obstacle::of(finding);
+            // What a tool puts back would be undone in the middle of a run.
+            if finding.check != KEPT_BY_ANOTHER_TOOL {
+                obstacle.accepted = accepted.get(finding.check.0).cloned();
+            }
+            found.push(obstacle);
         }
     }
+    // A difference that was accepted stops nothing; what is refused cannot be accepted.
     for treatment in decision.treatments() {
         for remark in treatment
             .remarks
@@ -93,12 +102,12 @@ pub fn obstacles(
             unread_one.reason
         )));
     }
-    for obstacle in &mut found {
-        obstacle.accepted = obstacle
-            .id
-            .as_ref()
-            .and_then(|id| accepted.get(id))
-            .cloned();
+    // What is refused takes everything with it that would move the namespace: a plan without that
+    // protects nothing.
+    if decision.refuses() && found.iter().all(|obstacle| obstacle.accepted.is_some()) {
+        found.push(unread(
+            "changes that the move needs are withheld".to_owned(),
+        ));
     }
     found.sort();
     found.dedup();

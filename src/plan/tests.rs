@@ -1,0 +1,339 @@
+//! Plans of small meshes: which steps there are, in which order, and what stands in the way.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::*;
+use crate::checks;
+use crate::inventory::{Input, InventoryBuilder};
+use crate::kinds::Kind;
+use crate::mesh::Mesh;
+use crate::translate::{self, Decision, Options, Topic, options::Guard};
+
+/// A namespace of two Deployments with sidecars, and a Service before each.
+const BASE: &str = "
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop, labels: {istio-injection: enabled}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: cart, namespace: shop}
+spec: {replicas: 3, minReadySeconds: 10, selector: {matchLabels: {app: cart}}, template: {metadata: {labels: {app: cart}}, spec: {serviceAccountName: cart}}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: pay, namespace: shop}
+spec: {selector: {matchLabels: {app: pay}}, template: {metadata: {labels: {app: pay}}, spec: {serviceAccountName: pay}}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: cart, namespace: shop}
+spec: {clusterIP: 10.0.0.1, selector: {app: cart}, ports: [{name: http, port: 80}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: pay, namespace: shop}
+spec: {clusterIP: 10.0.0.2, selector: {app: pay}, ports: [{name: http, port: 80}]}
+---
+";
+
+/// Only cart may ask pay, and only with GET.
+const GET_ONLY: &str = "
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: pay, namespace: shop}
+spec:
+  selector: {matchLabels: {app: pay}}
+  rules: [{from: [{source: {principals: [cluster.local/ns/shop/sa/cart]}}], to: [{operation: {methods: [GET]}}]}]
+---
+";
+
+/// A route that an HTTPRoute can stand for.
+const ROUTE: &str = "
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: cart, namespace: shop}
+spec: {hosts: [cart], http: [{match: [{uri: {exact: /a}}], route: [{destination: {host: cart}}]}, {timeout: 1s, route: [{destination: {host: cart}}]}]}
+---
+";
+
+fn planned_with(text: &str, change: impl Fn(&mut Options)) -> (Plan, Vec<Obstacle>) {
+    planned_and_accepted(text, change, &Accepted::new())
+}
+
+fn planned_and_accepted(
+    text: &str,
+    change: impl Fn(&mut Options),
+    accepted: &Accepted,
+) -> (Plan, Vec<Obstacle>) {
+    let mut builder = InventoryBuilder::new(Input::Manifests, "default");
+    builder.file("shop.yaml", text.to_owned());
+    let mesh = Mesh::new(builder.finish());
+    let shop = Name::from("shop");
+    let mut options = Options::default();
+    change(&mut options);
+    let namespaces = BTreeSet::from([shop.clone()]);
+    let translation = translate::translate(&mesh, &namespaces, &options);
+    let decision = Decision::new(&translation, &options, &mesh);
+    let ground = Ground {
+        mesh: &mesh,
+        namespace: &shop,
+        decision: &decision,
+        guarded: options.guard.is_some(),
+        deferred: &options.deferred,
+    };
+    let (plan, mut past) = plan(&ground);
+    let all: Vec<_> = checks::all().collect();
+    let judgement = checks::judge(&mesh, &checks::Scope::of([shop.clone()]), &all, false);
+    past.extend(obstacles(&mesh, &shop, &judgement, &decision, accepted));
+    (plan, past)
+}
+
+fn planned(text: &str) -> (Plan, Vec<Obstacle>) {
+    planned_with(text, |_| {})
+}
+
+fn ids(plan: &Plan) -> Vec<String> {
+    plan.steps.iter().map(|step| step.id.to_string()).collect()
+}
+
+fn writes(plan: &Plan, id: &str) -> Vec<String> {
+    let step = plan.steps.iter().find(|step| step.id.to_string() == id);
+    let writes = step.into_iter().flat_map(Step::writes);
+    let words = writes.map(|planned| {
+        let verb = match planned {
+            Planned::Write(Write::Create { .. }) => "create",
+            Planned::Write(Write::Change { .. }) => "change",
+            Planned::Write(Write::Remove { .. }) => "remove",
+            Planned::Restart(_) => "restart",
+            Planned::Set { .. } => "set",
+        };
+        format!("{verb} {}", planned.object().short())
+    });
+    words.collect()
+}
+
+#[test]
+fn without_rules_on_requests_the_namespace_is_labelled_and_restarted() {
+    let (plan, obstacles) = planned(BASE);
+    assert_eq!(
+        ids(&plan),
+        ["bind", "injection", "switch/cart", "switch/pay", "verify"]
+    );
+    assert_eq!(plan.manner, Manner::Namespace);
+    assert_eq!(writes(&plan, "bind"), ["change Namespace/shop"]);
+    assert_eq!(writes(&plan, "switch/cart"), ["restart Deployment/cart"]);
+    assert_eq!(obstacles, []);
+    let waves: Vec<u32> = plan.steps.iter().map(|step| step.wave).collect();
+    assert_eq!(
+        waves,
+        [0, 1, 2, 2, 3],
+        "workloads side by side, all else in turn"
+    );
+    let rollout = &plan.steps[2].rollouts[0];
+    assert_eq!(
+        (rollout.pods, rollout.turns, rollout.min_ready_seconds),
+        (3, 3, 10)
+    );
+}
+
+#[test]
+fn with_rules_on_requests_each_workload_is_switched_by_its_template_callers_first() {
+    let (plan, obstacles) = planned(&format!("{BASE}{GET_ONLY}{ROUTE}"));
+    assert_eq!(
+        ids(&plan),
+        [
+            "waypoint",
+            "policies",
+            "bind",
+            "switch/cart",
+            "switch/pay",
+            "injection",
+            "routes/cart",
+            "verify",
+            "finish"
+        ]
+    );
+    assert_eq!(plan.manner, Manner::Templates);
+    let wave = |id: &str| {
+        plan.steps
+            .iter()
+            .find(|step| step.id.to_string() == id)
+            .unwrap()
+            .wave
+    };
+    assert!(wave("switch/cart") < wave("switch/pay"), "cart calls pay");
+    assert_eq!(
+        writes(&plan, "policies"),
+        [
+            "create AuthorizationPolicy/pay-from-waypoint",
+            "create AuthorizationPolicy/pay-wp",
+            "change AuthorizationPolicy/pay"
+        ]
+    );
+    assert_eq!(
+        writes(&plan, "routes/cart"),
+        ["create HTTPRoute/cart", "remove VirtualService/cart"]
+    );
+    assert_eq!(writes(&plan, "finish"), ["remove AuthorizationPolicy/pay"]);
+    assert_eq!(obstacles, []);
+}
+
+#[test]
+fn what_makes_room_is_written_when_what_is_new_is_known() {
+    let (plan, _) = planned(&format!("{BASE}{GET_ONLY}"));
+    let policies = &plan.steps[plan.position(&StepId::Policies).unwrap()];
+    let [new, changed] = policies.stages.as_slice() else {
+        panic!("two stages: {:?}", policies.stages);
+    };
+    assert!(
+        new.writes
+            .iter()
+            .all(|write| matches!(write, Planned::Write(Write::Create { .. })))
+    );
+    assert!(
+        changed
+            .writes
+            .iter()
+            .all(|write| matches!(write, Planned::Write(Write::Change { .. })))
+    );
+    let copy =
+        crate::kinds::ObjectRef::new(Kind::AuthorizationPolicy, &"shop".into(), &"pay-wp".into());
+    assert!(new.gate.contains(&Condition::Seen {
+        object: copy.clone()
+    }));
+    let bind = &plan.steps[plan.position(&StepId::Bind).unwrap()];
+    let gates: Vec<&Condition> = bind.stages.iter().flat_map(|stage| &stage.gate).collect();
+    assert!(gates.contains(&&Condition::PolicyAccepted { policy: copy }));
+}
+
+#[test]
+fn services_are_bound_before_the_namespace_is_enrolled() {
+    let (plan, _) = planned(&format!("{BASE}{GET_ONLY}"));
+    assert_eq!(
+        writes(&plan, "bind"),
+        ["change Service/pay", "change Namespace/shop"]
+    );
+}
+
+#[test]
+fn a_deferred_workload_keeps_the_namespace_injecting_and_is_named() {
+    let (plan, _) = planned_with(BASE, |options| {
+        options.deferred.insert(("shop".into(), "cart".into()));
+    });
+    assert_eq!(ids(&plan), ["bind", "switch/pay", "verify"]);
+    let remainder: Vec<String> = plan.remainder.iter().map(ObjectRef::short).collect();
+    assert_eq!(remainder, ["Deployment/cart"]);
+}
+
+#[test]
+fn workloads_that_may_call_each_other_need_a_word_about_the_meantime() {
+    let both = "
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: all, namespace: shop}
+spec:
+  selector: {matchLabels: {app: cart}}
+  rules: [{from: [{source: {principals: [cluster.local/ns/shop/sa/pay]}}], to: [{operation: {methods: [GET]}}]}]
+---
+";
+    let text = format!("{BASE}{GET_ONLY}{both}");
+    let circle = |obstacles: &[Obstacle]| {
+        let past = obstacles
+            .iter()
+            .filter(|obstacle| obstacle.says.contains("in turn"));
+        past.filter_map(|obstacle| Some(obstacle.object.as_ref()?.short()))
+            .collect::<Vec<_>>()
+    };
+    let (plan, obstacles) = planned(&text);
+    assert_eq!(circle(&obstacles), ["Deployment/cart", "Deployment/pay"]);
+    assert_eq!(
+        plan.steps[3].wave, plan.steps[4].wave,
+        "none of them can go first"
+    );
+    let (_, obstacles) = planned_with(&text, |options| options.guard = Some(Guard::Closed));
+    assert_eq!(circle(&obstacles), Vec::<String>::new());
+}
+
+#[test]
+fn what_is_refused_stands_in_the_way() {
+    let (_, obstacles) = planned(&format!(
+        "{BASE}{}",
+        ROUTE.replace("{uri: {exact: /a}}", "{sourceLabels: {app: pay}}")
+    ));
+    assert!(
+        obstacles
+            .iter()
+            .any(|obstacle| obstacle.id.as_deref() == Some(Topic::CallerMatch.id()))
+    );
+}
+
+#[test]
+fn a_refusal_cannot_be_accepted_for_nothing_would_protect_what_is_refused() {
+    let text = format!(
+        "{BASE}{GET_ONLY}{}",
+        ROUTE.replace("{uri: {exact: /a}}", "{sourceLabels: {app: pay}}")
+    );
+    let accepted = Accepted::from([(Topic::CallerMatch.id().to_owned(), "we know".to_owned())]);
+    let (_, obstacles) = planned_and_accepted(&text, |_| {}, &accepted);
+    assert!(
+        obstacles.iter().any(|obstacle| obstacle.accepted.is_none()),
+        "{obstacles:?}"
+    );
+}
+
+#[test]
+fn what_a_tool_puts_back_is_not_moved_whatever_is_accepted() {
+    let text = BASE.replacen(
+        "metadata: {name: cart, namespace: shop}",
+        "metadata: {name: cart, namespace: shop, annotations: {argocd.argoproj.io/tracking-id: x}}",
+        1,
+    );
+    let accepted = Accepted::from([("AMB701".to_owned(), "we know".to_owned())]);
+    let (_, obstacles) = planned_and_accepted(&text, |_| {}, &accepted);
+    let kept: Vec<&Obstacle> = obstacles
+        .iter()
+        .filter(|o| o.id.as_deref() == Some("AMB701"))
+        .collect();
+    assert!(
+        kept.len() == 1 && kept[0].accepted.is_none(),
+        "{obstacles:?}"
+    );
+}
+
+#[test]
+fn a_namespace_that_is_done_has_no_plan() {
+    let done = BASE
+        .replace(
+            "istio-injection: enabled",
+            "istio.io/dataplane-mode: ambient",
+        )
+        .replace("spec: {serviceAccountName", "spec: {serviceAccountName");
+    let (plan, _) = planned(&done);
+    assert_eq!(ids(&plan), Vec::<String>::new());
+    assert!(plan.is_empty());
+}
+
+#[test]
+fn two_plans_are_told_apart_by_step_object_and_field() {
+    let (one, _) = planned(&format!("{BASE}{GET_ONLY}"));
+    let (two, _) = planned(&format!("{BASE}{}", GET_ONLY.replace("GET", "PUT")));
+    assert_eq!(one.first_difference(&one), None);
+    let difference = one.first_difference(&two).unwrap();
+    assert!(
+        difference.contains("policies") && difference.contains("AuthorizationPolicy/pay-wp"),
+        "{difference}"
+    );
+    let (three, _) = planned(BASE);
+    assert!(one.first_difference(&three).is_some());
+}
+
+#[test]
+fn plans_are_read_back_from_their_file() {
+    let (plan, _) = planned(&format!("{BASE}{GET_ONLY}{ROUTE}"));
+    let text = serde_json::to_string(&plan).unwrap();
+    assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), plan);
+    assert!(serde_json::from_str::<Value>(&text).is_ok());
+}
