@@ -4,15 +4,19 @@ use clap::Args;
 
 use super::Context;
 use super::convert::moving::{readable, same_cluster, tell};
+use super::input::{Unnamed, load_whole};
+use super::scope::ScopeArgs;
+use crate::checks;
 use crate::client::{ConnectOptions, RequestTimeout, WriteOptions};
 use crate::error::Error;
 use crate::execute::{Found, RunEnd, Runs, Settings};
 use crate::exit::Exit;
 use crate::journal::machine::Until;
 use crate::journal::{Ended, Header, Journal, Purpose, RunId, VERSION, undo};
-use crate::plan::{Plan, StepId};
+use crate::plan::{Plan, StepId, back_by_hand};
 use crate::report::RunReport;
 use crate::report::plan::PlanEntry;
+use crate::translate;
 
 /// Put a namespace back as it was before a run
 ///
@@ -40,6 +44,14 @@ pub(super) struct RollbackArgs {
     /// Overwrite what others have changed since
     #[arg(long)]
     overwrite_drift: bool,
+
+    /// Without a journal: the revision that injects again
+    #[arg(long, value_name = "REVISION")]
+    revision: Option<String>,
+
+    /// Without a journal: delete the waypoints of the namespace, too
+    #[arg(long)]
+    delete_waypoint: bool,
 
     /// How long a rollout may take
     #[arg(long, value_name = "DURATION", default_value = "10m")]
@@ -118,7 +130,12 @@ pub(super) fn run(args: &RollbackArgs, context: &Context<'_>) -> Result<Exit, Er
         .unwrap_or(std::time::Duration::from_secs(86_400));
     back.settings.overwrite_drift = args.overwrite_drift;
     let known = runs.journals()?;
-    let work = work(&runs, &back, &known)?;
+    let work = if known.is_empty() && args.run.is_none() && args.to.is_none() {
+        by_hand(args, &runs, context)?
+    } else {
+        without_hand(args)?;
+        work(&runs, &back, &known)?
+    };
     if let Work::Open(_, journal) = &work {
         runs.review(&journal.plan)?;
     } else if let Work::New { journal, .. } = &work {
@@ -145,14 +162,14 @@ pub(super) fn carry_out(runs: &Runs, back: &Back, context: &Context<'_>) -> Resu
 enum Work<'k> {
     /// A rollback that was begun goes on.
     Open(&'k Found, &'k Journal),
-    /// A run is undone.
+    /// A run is undone; none where the namespace was moved by hand.
     New {
-        undone: &'k Found,
+        undone: Option<&'k Found>,
         journal: Box<Journal>,
         whole: bool,
     },
     /// There is nothing to undo.
-    Nothing(&'k Found),
+    Nothing(Option<&'k Found>),
 }
 
 fn work<'k>(runs: &Runs, back: &Back, known: &'k [Found]) -> Result<Work<'k>, Error> {
@@ -205,12 +222,12 @@ fn work<'k>(runs: &Runs, back: &Back, known: &'k [Found]) -> Result<Work<'k>, Er
         .hint(format!("its steps: {}", steps.join(", ")))
     })?;
     if undo.plan.is_empty() {
-        return Ok(Work::Nothing(undone));
+        return Ok(Work::Nothing(Some(undone)));
     }
     Ok(Work::New {
-        journal: Box::new(begun(runs, undone, journal, undo.plan, known)),
+        journal: Box::new(begun(runs, Some((undone, journal)), undo.plan, known)),
         whole: back.to.is_none(),
-        undone,
+        undone: Some(undone),
     })
 }
 
@@ -279,14 +296,65 @@ fn nothing_to_undo(runs: &Runs, known: &[Found]) -> Error {
     ))
 }
 
-fn begun(runs: &Runs, undone: &Found, of: &Journal, plan: Plan, known: &[Found]) -> Journal {
+/// The flags about a namespace without a journal say nothing where there is one.
+fn without_hand(args: &RollbackArgs) -> Result<(), Error> {
+    if args.revision.is_none() && !args.delete_waypoint {
+        return Ok(());
+    }
+    let message = "`--revision` and `--delete-waypoint` are for namespaces that were moved without this program";
+    Err(Error::new(Exit::Usage, message)
+        .hint("there is a journal, which knows what was there; leave them out"))
+}
+
+/// What takes back a namespace that was moved by hand.
+fn by_hand<'k>(args: &RollbackArgs, runs: &Runs, context: &Context<'_>) -> Result<Work<'k>, Error> {
+    let namespace = runs.namespace();
+    let scope = ScopeArgs::of(namespace);
+    let kinds = checks::all().fold(translate::READS, |all, check| all.and(check.meta().reads));
+    let loaded = load_whole(&scope, kinds, translate::WRITES, Unnamed::All, context)?;
+    let mesh = &loaded.mesh;
+    let (plan, obstacles) = back_by_hand(
+        mesh,
+        namespace,
+        args.revision.as_deref(),
+        args.delete_waypoint,
+    );
+    if plan.is_empty() && obstacles.is_empty() {
+        return Ok(Work::Nothing(None));
+    }
+    if let Some(unread) = mesh.inventory().unread.first() {
+        return Err(Error::new(
+            Exit::Undecided,
+            format!("{} could not be read: {}", unread.what(), unread.reason),
+        )
+        .hint("a namespace without a journal is taken back only when all of it can be seen"));
+    }
+    if !obstacles.is_empty() {
+        let entry = PlanEntry::new(&plan, &obstacles);
+        context
+            .ui
+            .note(crate::render::plan(&entry, &context.ui.style()).trim_end());
+        let message = format!("{namespace} has no journal, and cannot be taken back as it is");
+        return Err(Error::new(Exit::Negative, message).hint("nothing was changed"));
+    }
+    context.ui.note(&format!(
+        "{namespace} has no journal: what is seen is taken back, and policies stay as they are"
+    ));
+    Ok(Work::New {
+        undone: None,
+        journal: Box::new(begun(runs, None, plan, &[])),
+        whole: true,
+    })
+}
+
+fn begun(runs: &Runs, undone: Option<(&Found, &Journal)>, plan: Plan, known: &[Found]) -> Journal {
     let names: Vec<RunId> = known.iter().map(|found| found.run.clone()).collect();
     let began = Runs::now();
     let header = Header {
         version: VERSION,
         run: RunId::new(&began, &names),
         purpose: Purpose::Rollback {
-            of: Some(undone.run.clone()),
+            of: undone.map(|(found, _)| found.run.clone()),
         },
         namespace: runs.namespace().clone(),
         cluster: runs.cluster().map(str::to_owned),
@@ -294,9 +362,9 @@ fn begun(runs: &Runs, undone: &Found, of: &Journal, plan: Plan, known: &[Found])
         who: runs.who(),
         client: env!("CARGO_PKG_VERSION").to_owned(),
         accepted: std::collections::BTreeMap::new(),
-        revision: of.header.revision.clone(),
-        parallel: of.header.parallel,
-        timeout: of.header.timeout,
+        revision: undone.and_then(|(_, of)| of.header.revision.clone()),
+        parallel: undone.map_or(2, |(_, of)| of.header.parallel),
+        timeout: undone.map_or(600, |(_, of)| of.header.timeout),
     };
     Journal::new(header, plan)
 }
@@ -309,7 +377,13 @@ fn announce(work: &Work<'_>, context: &Context<'_>) {
         ),
         Work::New {
             undone, journal, ..
-        } => (format!("undoing run {}", undone.run), &journal.plan),
+        } => {
+            let what = match undone {
+                Some(undone) => format!("undoing run {}", undone.run),
+                None => "taking back what was moved by hand".to_owned(),
+            };
+            (what, &journal.plan)
+        }
         Work::Nothing(_) => return,
     };
     let text = crate::render::plan(&PlanEntry::new(plan, &[]), &context.ui.style());
@@ -323,8 +397,13 @@ fn finish(runs: &Runs, back: &Back, work: Work<'_>, context: &Context<'_>) -> Re
         Work::Nothing(undone) => {
             // It was stopped before it changed anything.
             let header = context.output.header(runs.context().map(str::to_owned));
-            let now = format!("run {} changed nothing that is to be undone", undone.run);
-            runs.note_rolled_back(undone, &undone.run)?;
+            let now = match undone {
+                Some(undone) => {
+                    runs.note_rolled_back(undone, &undone.run)?;
+                    format!("run {} changed nothing that is to be undone", undone.run)
+                }
+                None => "nothing in it was moved".to_owned(),
+            };
             context.answer(&RunReport::nothing(runs.namespace(), now, header))?;
             return Ok(Exit::Ok);
         }
@@ -342,7 +421,10 @@ fn finish(runs: &Runs, back: &Back, work: Work<'_>, context: &Context<'_>) -> Re
             whole,
         } => {
             let carried = runs.carry_out(*journal, None, &back.settings, listener)?;
-            (carried, whole.then(|| undone.run.clone()))
+            (
+                carried,
+                undone.filter(|_| whole).map(|found| found.run.clone()),
+            )
         }
     };
     if carried.end == RunEnd::Finished

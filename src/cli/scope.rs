@@ -37,6 +37,20 @@ pub(super) struct ScopeArgs {
     pub overlay: bool,
 }
 
+impl ScopeArgs {
+    /// One namespace of a cluster.
+    pub(super) fn of(namespace: &str) -> Self {
+        Self {
+            namespace: vec![namespace.to_owned()],
+            all_namespaces: false,
+            selector: None,
+            filename: Vec::new(),
+            recursive: false,
+            overlay: false,
+        }
+    }
+}
+
 /// A name that a namespace can have. Another would stand for something else in an address.
 pub(super) fn namespace(text: &str) -> Result<String, String> {
     const LONGEST: usize = 63;

@@ -57,16 +57,7 @@ pub fn plan(ground: &Ground<'_>) -> (Plan, Vec<Obstacle>) {
     if steps.len() == 1 {
         steps.clear();
     }
-    let mut wave = 0;
-    let mut last: Option<(bool, u32)> = None;
-    for step in &mut steps {
-        let this = (matches!(step.id, StepId::Switch(_)), step.wave);
-        if last.is_some_and(|last| !(last.0 && this.0 && last.1 == this.1)) {
-            wave += 1;
-        }
-        last = Some(this);
-        step.wave = wave;
-    }
+    in_waves(&mut steps);
     let plan = Plan {
         namespace: ground.namespace.clone(),
         direction: Direction::Forward,
@@ -75,6 +66,20 @@ pub fn plan(ground: &Ground<'_>) -> (Plan, Vec<Obstacle>) {
         remainder,
     };
     (plan, past_waypoints(ground, &order))
+}
+
+/// Numbers the waves: workloads of one wave are switched side by side, all else stands alone.
+pub(super) fn in_waves(steps: &mut [Step]) {
+    let mut wave = 0;
+    let mut last: Option<(bool, u32)> = None;
+    for step in steps {
+        let this = (matches!(step.id, StepId::Switch(_)), step.wave);
+        if last.is_some_and(|last| !(last.0 && this.0 && last.1 == this.1)) {
+            wave += 1;
+        }
+        last = Some(this);
+        step.wave = wave;
+    }
 }
 
 /// The changes of a translation, by the step that makes them.
@@ -417,7 +422,7 @@ fn binding(change: &Change) -> Option<Condition> {
 }
 
 /// The name of a workload in a step's: its own, with its kind where another has the same.
-fn switch_name(mesh: &Mesh, object: &ObjectRef) -> String {
+pub(super) fn switch_name(mesh: &Mesh, object: &ObjectRef) -> String {
     let mut same = mesh.workloads_in(&object.namespace).iter();
     let shared =
         same.any(|other| other.object.name == object.name && other.object.kind != object.kind);
@@ -557,7 +562,7 @@ fn verify(ground: &Ground<'_>, cut: &Cut<'_>, remainder: &[ObjectRef]) -> Step {
     step
 }
 
-fn rollout(mesh: &Mesh, workload: &Workload) -> Rollout {
+pub(super) fn rollout(mesh: &Mesh, workload: &Workload) -> Rollout {
     let pods = workload
         .replicas
         .unwrap_or_else(|| u32::try_from(workload.pod_count()).unwrap_or(u32::MAX));

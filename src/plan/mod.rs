@@ -5,6 +5,7 @@
 //! compared with a later one, and reversed. Nothing here talks to a cluster.
 
 mod build;
+mod by_hand;
 pub mod condition;
 mod obstacle;
 mod order;
@@ -16,6 +17,7 @@ pub mod write;
 use serde::{Deserialize, Serialize};
 
 pub use build::{Ground, plan};
+pub use by_hand::back_by_hand;
 pub use condition::{Condition, Evidence, Holds, Pods};
 pub use obstacle::{Accepted, Obstacle, obstacles};
 pub use step::{NoStep, Rollout, Stage, Step, StepId};

@@ -305,12 +305,10 @@ fn what_a_tool_puts_back_is_not_moved_whatever_is_accepted() {
 
 #[test]
 fn a_namespace_that_is_done_has_no_plan() {
-    let done = BASE
-        .replace(
-            "istio-injection: enabled",
-            "istio.io/dataplane-mode: ambient",
-        )
-        .replace("spec: {serviceAccountName", "spec: {serviceAccountName");
+    let done = BASE.replace(
+        "istio-injection: enabled",
+        "istio.io/dataplane-mode: ambient",
+    );
     let (plan, _) = planned(&done);
     assert_eq!(ids(&plan), Vec::<String>::new());
     assert!(plan.is_empty());
@@ -336,4 +334,66 @@ fn plans_are_read_back_from_their_file() {
     let text = serde_json::to_string(&plan).unwrap();
     assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), plan);
     assert!(serde_json::from_str::<Value>(&text).is_ok());
+}
+
+/// The namespace after somebody has moved it by hand, and an injector.
+fn by_hand(extra: &str) -> Mesh {
+    let text = BASE
+        .replace("istio-injection: enabled", "istio.io/dataplane-mode: ambient")
+        .replace("name: cart, namespace: shop}\nspec: {clusterIP", "name: cart, namespace: shop, labels: {istio.io/use-waypoint: waypoint}}\nspec: {clusterIP");
+    let injector = "
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingWebhookConfiguration
+metadata: {name: istio-sidecar-injector, labels: {istio.io/rev: default}}
+webhooks: [{name: namespace.sidecar-injector.istio.io, namespaceSelector: {matchExpressions: [{key: istio-injection, operator: In, values: [enabled]}]}}]
+---
+";
+    let mut builder = InventoryBuilder::new(Input::Manifests, "default");
+    builder.file("shop.yaml", format!("{text}{injector}{extra}"));
+    Mesh::new(builder.finish())
+}
+
+#[test]
+fn what_was_moved_by_hand_is_taken_back_as_far_as_it_is_seen() {
+    let shop = Name::from("shop");
+    let (plan, obstacles) = back_by_hand(&by_hand(""), &shop, None, false);
+    assert_eq!(
+        ids(&plan),
+        ["injection", "switch/cart", "switch/pay", "bind"]
+    );
+    assert_eq!(
+        writes(&plan, "bind"),
+        ["change Service/cart", "change Namespace/shop"]
+    );
+    assert_eq!(obstacles, []);
+    let (_, obstacles) = back_by_hand(&by_hand(""), &shop, Some("canary"), false);
+    assert!(
+        obstacles[0]
+            .says
+            .contains("no webhook injects revision canary"),
+        "{obstacles:?}"
+    );
+}
+
+#[test]
+fn nothing_is_taken_back_to_where_nobody_would_judge() {
+    let attached = "
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: cart-wp, namespace: shop}
+spec: {targetRefs: [{kind: Service, group: '', name: cart}], rules: [{to: [{operation: {methods: [GET]}}]}]}
+---
+";
+    let shop = Name::from("shop");
+    let (_, obstacles) = back_by_hand(&by_hand(attached), &shop, None, false);
+    assert!(
+        obstacles[0].says.contains("enforced by the waypoint alone"),
+        "{obstacles:?}"
+    );
+    let own = attached.replace("name: cart-wp", "name: cart").replace(
+        "targetRefs: [{kind: Service, group: '', name: cart}]",
+        "selector: {matchLabels: {app: cart}}",
+    );
+    let (_, obstacles) = back_by_hand(&by_hand(&format!("{attached}{own}")), &shop, None, false);
+    assert_eq!(obstacles, []);
 }
