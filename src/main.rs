@@ -7,7 +7,7 @@ fn main() -> ExitCode {
         use std::io::Write as _;
         let _gone = writeln!(
             std::io::stderr(),
-            "error: this is a bug in kubectl-ambient {}: {panic}\nhint: nothing was written by the step that failed; report this with the command you typed",
+            "error: this is a bug in kubectl-ambient {}: {panic}\nhint: a run that was under way can be gone on with or taken back; report this with the command you typed",
             env!("CARGO_PKG_VERSION"),
         );
         std::process::exit(i32::from(kubectl_ambient::exit::Exit::Internal.code()));
