@@ -2,11 +2,14 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 use super::Id;
 use crate::kinds::{FieldPath, Name, ObjectRef};
 
 /// How much a finding weighs. Ordered from the lightest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Severity {
     /// Worth knowing.
     Info,

@@ -49,7 +49,9 @@ Examples:
   kubectl ambient check -n shop                  judge a namespace of the cluster
   kubectl ambient check -A --fail-on change      judge every namespace with sidecars
   kubectl ambient check -f manifests/ -R         judge a tree of manifests, without a cluster
-  helm template shop | kubectl ambient check -f -";
+  helm template shop | kubectl ambient check -f -
+  kubectl ambient check -f manifests/ -R -o sarif > ambient.sarif
+  kubectl ambient check -f manifests/ -R -o markdown >> \"$GITHUB_STEP_SUMMARY\"";
 
 pub(super) fn run(args: &CheckArgs, context: &Context<'_>) -> Result<Exit, Error> {
     let checks = selected(&args.checks)?;
@@ -74,6 +76,7 @@ pub(super) fn run(args: &CheckArgs, context: &Context<'_>) -> Result<Exit, Error
     let mut judgement = checks::judge(&mesh, &scope, &checks, args.strict);
     judgement.ignore(&ignore);
     let mut report = CheckReport::new(&mesh, &scope, &judgement, context.output.header(named));
+    report.fail_on = args.fail_on.severity();
     report.open_runs = open_runs;
     context.answer(&report)?;
     Ok(exit(&judgement, &scope, args.fail_on))

@@ -23,6 +23,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::render::Format;
 use crate::ui::Ui;
 
 use connection::KubeArgs;
@@ -69,9 +70,56 @@ enum Command {
 }
 
 impl Command {
-    /// Whether the command answers in a format.
-    const fn has(&self, format: crate::render::Format) -> bool {
-        format.is_general() || matches!(self, Self::Convert(_))
+    /// The command's name, and the formats it answers in beside those of every command.
+    const fn formats(&self) -> (&'static str, &'static [Format]) {
+        match self {
+            Self::Check(_) => (
+                "check",
+                &[
+                    Format::Markdown,
+                    Format::Sarif,
+                    Format::Junit,
+                    Format::Github,
+                ],
+            ),
+            Self::Convert(_) => ("convert", &[Format::Diff, Format::Markdown]),
+            Self::Waypoint(_) => ("waypoint", &[]),
+            Self::History(_) => ("history", &[]),
+            Self::Rollback(_) => ("rollback", &[]),
+            Self::Status(_) => ("status", &[]),
+            Self::Explain(_) => ("explain", &[]),
+            Self::Version(_) => ("version", &[]),
+        }
+    }
+
+    /// Refuses a format that the command has not.
+    fn has(&self, format: Format) -> Result<(), Error> {
+        let (name, special) = self.formats();
+        if Format::GENERAL.contains(&format) || special.contains(&format) {
+            return Ok(());
+        }
+        let known = Format::GENERAL.iter().chain(special);
+        let known: Vec<String> = known.map(|format| format.name()).collect();
+        Err(Error::new(
+            Exit::Usage,
+            format!("`{name}` has no format `{}`", format.name()),
+        )
+        .hint(format!("`-o` takes {}", known.join(", "))))
+    }
+}
+
+impl Cli {
+    fn run(&self, context: &Context<'_>) -> Result<Exit, Error> {
+        match &self.command {
+            Command::Check(args) => check::run(args, context),
+            Command::Convert(args) => convert::run(args, context),
+            Command::Waypoint(args) => waypoint::run(args, context),
+            Command::History(args) => history::run(args, context),
+            Command::Rollback(args) => rollback::run(args, context),
+            Command::Status(args) => status::run(args, context),
+            Command::Explain(args) => explain::run(args, context),
+            Command::Version(args) => version::run(args, context),
+        }
     }
 }
 
@@ -101,20 +149,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         output: &cli.output,
         connection: &cli.connection,
     };
-    let ended = match &cli.command {
-        command if !command.has(cli.output.format()) => Err(Error::new(
-            Exit::Usage,
-            "`-o diff` and `-o markdown` are formats of `convert` alone",
-        )),
-        Command::Check(args) => check::run(args, &context),
-        Command::Convert(args) => convert::run(args, &context),
-        Command::Waypoint(args) => waypoint::run(args, &context),
-        Command::History(args) => history::run(args, &context),
-        Command::Rollback(args) => rollback::run(args, &context),
-        Command::Status(args) => status::run(args, &context),
-        Command::Explain(args) => explain::run(args, &context),
-        Command::Version(args) => version::run(args, &context),
-    };
+    let format = cli.output.format();
+    let ended = cli.command.has(format).and_then(|()| cli.run(&context));
     ended.unwrap_or_else(|error| {
         ui.error(&error);
         error.exit

@@ -1,6 +1,6 @@
 //! Flags that say how the answer looks.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use crate::render::Format;
 use crate::report::Header;
@@ -20,7 +20,7 @@ pub(super) struct OutputArgs {
         default_value_t,
         value_name = "FORMAT"
     )]
-    output: OutputFormat,
+    output: Format,
 
     /// Leave the headers of tables out
     #[arg(long, global = true)]
@@ -47,36 +47,9 @@ pub(super) struct OutputArgs {
     v: u8,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum OutputFormat {
-    /// A screen for people
-    #[default]
-    Table,
-    /// The same with more columns
-    Wide,
-    /// A stable document
-    Json,
-    /// The same document as YAML
-    Yaml,
-    /// Names, a line each
-    Name,
-    /// What changes, as a unified diff (convert)
-    Diff,
-    /// A comment for a pull request (convert)
-    Markdown,
-}
-
 impl OutputArgs {
     pub(super) fn format(&self) -> Format {
-        match self.output {
-            OutputFormat::Table => Format::Table,
-            OutputFormat::Wide => Format::Wide,
-            OutputFormat::Json => Format::Json,
-            OutputFormat::Yaml => Format::Yaml,
-            OutputFormat::Name => Format::Name,
-            OutputFormat::Diff => Format::Diff,
-            OutputFormat::Markdown => Format::Markdown,
-        }
+        self.output
     }
 
     pub(super) fn settings(&self, program: &str) -> Settings {

@@ -1,6 +1,6 @@
 //! The screen of `check`.
 
-use super::text::{Style, Tone, plural, put, unread};
+use super::text::{Style, Tone, plural, put, unread, visible};
 use crate::checks::Severity;
 use crate::report::{CheckReport, FindingEntry, NamespaceEntry, NotRunKind, WaypointSummary};
 
@@ -47,7 +47,10 @@ pub(super) fn render(report: &CheckReport, style: &Style, wide: bool) -> String 
 
 fn heading(out: &mut String, report: &CheckReport, entry: &NamespaceEntry, style: &Style) {
     let dot = style.dot();
-    let mut parts = vec![style.paint(Tone::Strong, &format!("Namespace {}", entry.name))];
+    let mut parts = vec![style.paint(
+        Tone::Strong,
+        &format!("Namespace {}", visible(&entry.name, false)),
+    )];
     parts.extend(
         entry
             .workloads
@@ -136,9 +139,10 @@ fn one(out: &mut String, finding: &FindingEntry, style: &Style, wide: bool) {
         (Some(object), _) => format!(" -n {object}"),
         (None, _) => String::new(),
     };
-    let glyph = style.severity(finding.severity);
-    let object = style.paint(Tone::Strong, &format!("{}{namespace}", finding.object));
-    let field = style.paint(Tone::Faint, &finding.field);
+    let glyph = style.severity(finding.severity.name());
+    let named = format!("{}{namespace}", finding.object);
+    let object = style.paint(Tone::Strong, &visible(&named, false));
+    let field = style.paint(Tone::Faint, &visible(&finding.field, false));
     let space = if finding.field.is_empty() { "" } else { "  " };
     let severity = if wide {
         format!("{}  ", finding.severity)
@@ -150,16 +154,20 @@ fn one(out: &mut String, finding: &FindingEntry, style: &Style, wide: bool) {
         "  {glyph} {}  {severity}{object}{space}{field}\n",
         finding.id
     );
-    out.push_str(&style.wrap(INDENT, &finding.message));
+    out.push_str(&style.wrap(INDENT, &visible(&finding.message, false)));
     if let Some(place) = &finding.place {
-        out.push_str(&style.wrap(INDENT, &format!("at {place}")));
+        out.push_str(&style.wrap(INDENT, &visible(&format!("at {place}"), false)));
     }
     if let Some(remedy) = &finding.remedy {
         let word = if remedy.by == "move" { "move" } else { "fix" };
         let label = format!("{}{word}: ", " ".repeat(INDENT));
-        out.push_str(&style.hang(&label, INDENT + word.len() + 2, &remedy.text));
+        out.push_str(&style.hang(
+            &label,
+            INDENT + word.len() + 2,
+            &visible(&remedy.text, false),
+        ));
         if let Some(command) = &remedy.command {
-            put!(out, "{}$ {command}\n", " ".repeat(INDENT));
+            put!(out, "{}$ {}\n", " ".repeat(INDENT), visible(command, false));
         }
     }
 }
@@ -245,17 +253,18 @@ fn ignored(out: &mut String, report: &CheckReport, style: &Style) {
 fn closing(out: &mut String, report: &CheckReport, style: &Style) {
     let program = &style.program;
     for entry in &report.namespaces {
-        put!(out, "{}: {}\n", entry.name, style.verdict(entry.verdict));
+        put!(
+            out,
+            "{}: {}\n",
+            visible(&entry.name, false),
+            style.verdict(entry.verdict)
+        );
     }
     if report.namespaces.is_empty() {
         out.push_str("no namespace was judged: none in the input has sidecars; -n names one to judge all the same\n");
     }
-    let weight = |finding: &&FindingEntry| {
-        Severity::ALL
-            .iter()
-            .position(|s| s.name() == finding.severity)
-    };
-    if let Some(finding) = report.findings.iter().min_by_key(weight) {
+    let lightness = |finding: &&FindingEntry| std::cmp::Reverse(finding.severity);
+    if let Some(finding) = report.findings.iter().min_by_key(lightness) {
         put!(out, "explain a finding: {program} explain {}\n", finding.id);
     }
 }

@@ -1,15 +1,20 @@
 //! Rendering: a document becomes text. One format a file; nothing here knows where the text goes.
 
+mod check_markdown;
 mod check_screen;
 mod convert_markdown;
 mod convert_screen;
 mod diff;
 mod explain_screen;
+mod github;
 mod history_screen;
 mod json;
+mod junit;
+mod markdown;
 mod name;
 mod plan_screen;
 mod run_screen;
+mod sarif;
 mod status_screen;
 mod text;
 mod version_screen;
@@ -17,6 +22,7 @@ mod waypoint_screen;
 mod waypoints_screen;
 mod yaml;
 
+use clap::ValueEnum;
 use serde::Serialize;
 
 pub use diff::object_diff;
@@ -29,29 +35,40 @@ use crate::report::{
 };
 
 /// An output format.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// A screen for people.
+    /// A screen for people
     #[default]
     Table,
-    /// The same with more columns.
+    /// The same with more columns
     Wide,
-    /// The document as JSON.
+    /// A stable document
     Json,
-    /// The document as YAML.
+    /// The same document as YAML
     Yaml,
-    /// `kind/name` of what it is about, a line each.
+    /// Names, a line each
     Name,
-    /// What changes, as a unified diff.
+    /// What changes, as a unified diff (convert)
     Diff,
-    /// A comment for a pull request.
+    /// A comment for a pull request (check, convert)
     Markdown,
+    /// SARIF 2.1.0, for code scanning (check)
+    Sarif,
+    /// JUnit XML, for CI servers (check)
+    Junit,
+    /// Annotations of GitHub Actions (check)
+    Github,
 }
 
 impl Format {
-    /// Whether every document has it.
-    pub const fn is_general(self) -> bool {
-        !matches!(self, Self::Diff | Self::Markdown)
+    /// Those that every document has.
+    pub const GENERAL: &'static [Self] =
+        &[Self::Table, Self::Wide, Self::Json, Self::Yaml, Self::Name];
+
+    /// As it is written after `-o`.
+    pub fn name(self) -> String {
+        self.to_possible_value()
+            .map_or_else(String::new, |value| value.get_name().to_owned())
     }
 }
 
@@ -68,14 +85,9 @@ pub trait Document: Serialize + Sized {
         yaml::render(self)
     }
 
-    /// What changes. Empty where a document has no such form.
-    fn diff(&self, _style: &Style) -> String {
-        String::new()
-    }
-
-    /// A comment for a pull request. Empty where a document has no such form.
-    fn markdown(&self, _style: &Style) -> String {
-        String::new()
+    /// The text of a format that only some documents have; none where this one has it not.
+    fn special(&self, _format: Format, _style: &Style) -> Option<String> {
+        None
     }
 }
 
@@ -94,8 +106,10 @@ pub fn render(document: &impl Document, format: Format, style: &Style) -> String
         Format::Json => json::render(document),
         Format::Yaml => document.yaml(),
         Format::Name => name::render(document),
-        Format::Diff => document.diff(style),
-        Format::Markdown => document.markdown(style),
+        // A document on the way to the answer, say of a run, is shown as a screen.
+        special => document
+            .special(special, style)
+            .unwrap_or_else(|| document.screen(style, false)),
     }
 }
 
@@ -112,12 +126,12 @@ impl Document for Conversion {
         self.manifests()
     }
 
-    fn diff(&self, style: &Style) -> String {
-        diff::render(self, style)
-    }
-
-    fn markdown(&self, style: &Style) -> String {
-        convert_markdown::render(self, style)
+    fn special(&self, format: Format, style: &Style) -> Option<String> {
+        match format {
+            Format::Diff => Some(diff::render(self, style)),
+            Format::Markdown => Some(convert_markdown::render(self, style)),
+            _ => None,
+        }
     }
 }
 
@@ -154,6 +168,16 @@ impl Document for CheckReport {
             .iter()
             .map(|entry| format!("namespace/{}", entry.name))
             .collect()
+    }
+
+    fn special(&self, format: Format, _style: &Style) -> Option<String> {
+        match format {
+            Format::Markdown => Some(check_markdown::render(self)),
+            Format::Sarif => Some(sarif::render(self)),
+            Format::Junit => Some(junit::render(self)),
+            Format::Github => Some(github::render(self)),
+            _ => None,
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{API_VERSION, Header};
 use crate::checks::{Finding, Judgement, NotRunReason, Remedy, Scope, Severity, Verdict, by_id};
-use crate::inventory::{Input, Unread};
+use crate::inventory::{Input, Place, Unread};
 use crate::kinds::Name;
 use crate::mesh::Mesh;
 use crate::mesh::workloads::Role;
@@ -24,6 +24,9 @@ pub struct CheckReport {
     /// The oldest version among its istiods.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub istio_version: Option<String>,
+    /// From which severity on a finding is a no: the exit code is 1. Absent when none is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fail_on: Option<Severity>,
     /// The namespaces that were judged, by name.
     pub namespaces: Vec<NamespaceEntry>,
     /// What was found, heaviest first within an area.
@@ -112,7 +115,7 @@ pub struct FindingEntry {
     /// What the check is about.
     pub area: &'static str,
     /// How much it weighs.
-    pub severity: &'static str,
+    pub severity: Severity,
     /// The namespace it concerns; absent when it concerns every one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub namespace: Option<Name>,
@@ -126,12 +129,22 @@ pub struct FindingEntry {
     pub field: String,
     /// Where it stands, for manifests: `file:line:column`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub place: Option<String>,
+    pub place: Option<Place>,
     /// The evidence.
     pub message: String,
     /// What answers it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remedy: Option<RemedyEntry>,
+}
+
+impl FindingEntry {
+    /// The object as one would type it: `Kind/name -n namespace`.
+    pub fn typed(&self) -> String {
+        match &self.object_namespace {
+            Some(namespace) => format!("{} -n {namespace}", self.object),
+            None => self.object.clone(),
+        }
+    }
 }
 
 /// What answers a finding.
@@ -234,6 +247,7 @@ impl CheckReport {
                 Input::Overlay => "manifests on top of the cluster",
             },
             istio_version: super::istio_version(mesh),
+            fail_on: None,
             namespaces: scope
                 .iter()
                 .map(|name| namespace_entry(mesh, judgement, name))
@@ -274,8 +288,14 @@ impl CheckReport {
     /// How many findings there are of a severity, for a namespace and for all.
     pub fn count(&self, severity: Severity, namespace: &str) -> usize {
         self.concerning(namespace)
-            .filter(|f| f.severity == severity.name())
+            .filter(|f| f.severity == severity)
             .count()
+    }
+
+    /// Whether a finding is a no, and the exit code 1.
+    pub fn fails(&self, finding: &FindingEntry) -> bool {
+        self.fail_on
+            .is_some_and(|threshold| finding.severity >= threshold)
     }
 
     /// The findings that concern a namespace's move.
@@ -308,14 +328,12 @@ fn finding_entry(mesh: &Mesh, finding: &Finding) -> FindingEntry {
         id: finding.check.0,
         slug: meta.map_or("", |meta| meta.slug),
         area: meta.map_or("", |meta| meta.area.name()),
-        severity: finding.severity.name(),
+        severity: finding.severity,
         namespace: finding.namespace.clone(),
         object: object.short(),
         object_namespace: (!object.namespace.is_empty()).then(|| object.namespace.clone()),
         field: finding.field.to_string(),
-        place: mesh
-            .place(object, &finding.field)
-            .map(|place| place.to_string()),
+        place: mesh.place(object, &finding.field),
         message: finding.message.clone(),
         remedy: match &finding.remedy {
             Remedy::Move(text) => Some(RemedyEntry {
