@@ -229,6 +229,9 @@ impl Listener for Ui {
             }
             Event::StepBegan { step, at, of } => {
                 self.note(&format!("[{at}/{of}] {step}"));
+                if self.spinner.lock().is_ok_and(|slot| slot.is_none()) {
+                    self.start_progress(&step);
+                }
             }
             Event::StepDone { step } => self.note(&format!("      {step}: done")),
             Event::Wrote { verb, object, sent } => {
@@ -243,7 +246,19 @@ impl Listener for Ui {
                 let dot = if field.is_empty() { "" } else { ": " };
                 self.note(&format!("      kept {object}{dot}{field} {says}"));
             }
-            Event::Waits { step, what } => self.note(&format!("      {step}: {what}")),
+            // On a terminal the last word is enough; elsewhere each is a line.
+            Event::Waits { step, what } => {
+                let words = format!("{step}: {what}");
+                let shown = self.spinner.lock().is_ok_and(|slot| {
+                    slot.as_ref().is_some_and(|spinner| {
+                        spinner.set_message(words.clone());
+                        true
+                    })
+                });
+                if !shown {
+                    self.note(&format!("      {words}"));
+                }
+            }
             Event::Listed { what, count } | Event::Finished { what, count } => {
                 if let Ok(slot) = self.spinner.lock()
                     && let Some(spinner) = slot.as_ref()

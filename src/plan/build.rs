@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::condition::{Condition, Pods};
+use super::condition::{Condition, Holds, Pods};
 use super::step::{Rollout, Stage, Step, StepId};
 use super::write::{Planned, Write};
 use super::{Direction, Manner, Obstacle, Plan, order};
@@ -65,7 +65,9 @@ pub fn plan(ground: &Ground<'_>) -> (Plan, Vec<Obstacle>) {
         steps,
         remainder,
     };
-    (plan, past_waypoints(ground, &order))
+    let mut obstacles = past_waypoints(ground, &order);
+    obstacles.extend(unhealthy(ground, &moving));
+    (plan, obstacles)
 }
 
 /// Numbers the waves: workloads of one wave are switched side by side, all else stands alone.
@@ -617,6 +619,33 @@ fn at_once(workload: &Workload, pods: u32, whole: &Value) -> u32 {
         }
         _ => count(field("maxUnavailable"), 1, true),
     }
+}
+
+/// Workloads that are not all up before anything is done: what fails later could not be told from what
+/// failed before.
+fn unhealthy(ground: &Ground<'_>, moving: &[&Workload]) -> Vec<Obstacle> {
+    let lacks = |workload: &&&Workload| {
+        let whole = ground.mesh.inventory().whole(&workload.object)?;
+        // In manifests nothing runs.
+        whole
+            .get("status")?
+            .as_object()
+            .filter(|status| !status.is_empty())?;
+        match super::condition::controller_ready(&whole, &workload.object) {
+            Holds::NotYet(why) | Holds::Never(why) => Some((workload.object.clone(), why)),
+            Holds::Yes | Holds::Unconfirmed => None,
+        }
+    };
+    let found = moving.iter().filter_map(|workload| lacks(&workload));
+    found
+        .map(|(object, why)| Obstacle {
+            id: None,
+            object: Some(object),
+            says: format!("is not all up before the move: {why}"),
+            remedy: Some("have it come up first, or leave it behind with --defer".to_owned()),
+            accepted: None,
+        })
+        .collect()
 }
 
 /// Callers of this namespace that still have their sidecars when whom they call has none, and whose

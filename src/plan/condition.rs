@@ -372,7 +372,7 @@ fn route_accepted(found: &Value, route: &ObjectRef) -> Holds {
 
 /// Whether a controller has brought all its pods to its present template, as `kubectl rollout
 /// status` judges it.
-fn controller_ready(found: &Value, object: &ObjectRef) -> Holds {
+pub(super) fn controller_ready(found: &Value, object: &ObjectRef) -> Holds {
     let number = |path: &str| found.pointer(path).and_then(Value::as_i64).unwrap_or(0);
     let name = object.short();
     let generation = number("/metadata/generation");

@@ -397,3 +397,22 @@ spec: {targetRefs: [{kind: Service, group: '', name: cart}], rules: [{to: [{oper
     let (_, obstacles) = back_by_hand(&by_hand(&format!("{attached}{own}")), &shop, None, false);
     assert_eq!(obstacles, []);
 }
+
+#[test]
+fn a_workload_that_is_not_up_is_not_switched() {
+    let status = |ready: u32| {
+        BASE.replacen(
+            "serviceAccountName: cart}}}",
+            &format!("serviceAccountName: cart}}}}}}\nstatus: {{replicas: 3, updatedReplicas: 3, availableReplicas: {ready}}}"),
+            1,
+        )
+    };
+    let (_, obstacles) = planned(&status(2));
+    assert!(
+        obstacles[0]
+            .says
+            .contains("2 of 3 pods of Deployment/cart are ready"),
+        "{obstacles:?}"
+    );
+    assert_eq!(planned(&status(3)).1, []);
+}
