@@ -2,19 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
-
-use super::condition::{Condition, Holds, Pods};
-use super::step::{Rollout, Stage, Step, StepId};
+use super::condition::{Condition, Pods};
+use super::meantime::{past_waypoints, unhealthy};
+use super::rollout::rollout;
+use super::step::{Stage, Step, StepId};
 use super::write::{Planned, Write};
 use super::{Direction, Manner, Obstacle, Plan, order};
-use crate::kinds::{IntOrString, Kind, Name, ObjectRef};
+use crate::kinds::{Kind, Name, ObjectRef};
 use crate::mesh::Mesh;
 use crate::mesh::injection::Injection;
 use crate::mesh::waypoints::{USE_WAYPOINT, USE_WAYPOINT_NAMESPACE};
 use crate::mesh::workloads::{DataPlane, Role, TUNNEL_LABEL, Workload, data_plane};
 use crate::translate::{Change, Decision, Edit, Phase};
-use crate::waypoint::{self, Feature};
 
 /// What a plan is made of.
 #[derive(Clone, Copy)]
@@ -562,146 +561,4 @@ fn verify(ground: &Ground<'_>, cut: &Cut<'_>, remainder: &[ObjectRef]) -> Step {
         ..Stage::default()
     });
     step
-}
-
-pub(super) fn rollout(mesh: &Mesh, workload: &Workload) -> Rollout {
-    let pods = workload
-        .replicas
-        .unwrap_or_else(|| u32::try_from(workload.pod_count()).unwrap_or(u32::MAX));
-    let strategy = match (workload.update_strategy.kind.as_str(), workload.object.kind) {
-        ("", _) => "RollingUpdate",
-        (named, _) => named,
-    };
-    let whole = mesh.inventory().whole(&workload.object).unwrap_or_default();
-    let number = |path: &str| whole.pointer(path).and_then(Value::as_u64);
-    let at_once = at_once(workload, pods, &whole);
-    Rollout {
-        workload: workload.object.clone(),
-        pods,
-        strategy: strategy.to_owned(),
-        turns: pods.div_ceil(at_once.max(1)),
-        min_ready_seconds: number("/spec/minReadySeconds")
-            .and_then(|n| u32::try_from(n).ok())
-            .unwrap_or(0),
-    }
-}
-
-/// How many pods are replaced before new ones have to be ready, by Kubernetes' defaults: a quarter
-/// above and a quarter below for Deployments, one by one for StatefulSets and DaemonSets.
-fn at_once(workload: &Workload, pods: u32, whole: &Value) -> u32 {
-    let strategy = &workload.update_strategy.kind;
-    if strategy == "Recreate" {
-        return pods;
-    }
-    let field = |name: &str| {
-        let spec = if workload.object.kind == Kind::Deployment {
-            "strategy"
-        } else {
-            "updateStrategy"
-        };
-        let value = whole.pointer(&format!("/spec/{spec}/rollingUpdate/{name}"))?;
-        serde_json::from_value::<IntOrString>(value.clone()).ok()
-    };
-    let count = |value: Option<IntOrString>, default: u32, up: bool| match value {
-        Some(IntOrString::Int(n)) => u32::try_from(n).unwrap_or(0),
-        Some(IntOrString::String(text)) => {
-            let percent: u32 = text.trim_end_matches('%').parse().unwrap_or(25);
-            let part = u64::from(pods) * u64::from(percent);
-            let part = if up { part.div_ceil(100) } else { part / 100 };
-            u32::try_from(part).unwrap_or(u32::MAX)
-        }
-        None => default,
-    };
-    match workload.object.kind {
-        Kind::Deployment => {
-            count(field("maxSurge"), pods.div_ceil(4), true)
-                + count(field("maxUnavailable"), pods / 4, false)
-        }
-        _ => count(field("maxUnavailable"), 1, true),
-    }
-}
-
-/// Workloads that are not all up before anything is done: what fails later could not be told from what
-/// failed before.
-fn unhealthy(ground: &Ground<'_>, moving: &[&Workload]) -> Vec<Obstacle> {
-    let lacks = |workload: &&&Workload| {
-        let whole = ground.mesh.inventory().whole(&workload.object)?;
-        // In manifests nothing runs.
-        whole
-            .get("status")?
-            .as_object()
-            .filter(|status| !status.is_empty())?;
-        match super::condition::controller_ready(&whole, &workload.object) {
-            Holds::NotYet(why) | Holds::Never(why) => Some((workload.object.clone(), why)),
-            Holds::Yes | Holds::Unconfirmed => None,
-        }
-    };
-    let found = moving.iter().filter_map(|workload| lacks(&workload));
-    found
-        .map(|(object, why)| Obstacle {
-            id: None,
-            object: Some(object),
-            says: format!("is not all up before the move: {why}"),
-            remedy: Some("have it come up first, or leave it behind with --defer".to_owned()),
-            accepted: None,
-        })
-        .collect()
-}
-
-/// Callers of this namespace that still have their sidecars when whom they call has none, and whose
-/// requests have to be judged.
-fn past_waypoints(ground: &Ground<'_>, order: &order::Order) -> Vec<Obstacle> {
-    const SHOWN: usize = 5;
-    if ground.guarded {
-        return Vec::new();
-    }
-    let need = waypoint::assess(ground.mesh, ground.namespace);
-    let judged = |object: &ObjectRef| {
-        let mut services = need.services.iter().filter(|service| {
-            let features = service.features();
-            features.contains(&Feature::Authorization) || features.contains(&Feature::Jwt)
-        });
-        services.any(|service| {
-            let known = ground
-                .mesh
-                .services_in(ground.namespace)
-                .iter()
-                .find(|s| s.object == service.service);
-            known.is_some_and(|known| ground.mesh.backing(known).any(|w| w.object == *object))
-        })
-    };
-    let mut found = Vec::new();
-    for circle in &order.circles {
-        for called in circle.iter().filter(|object| judged(object)) {
-            let others: Vec<String> = circle
-                .iter()
-                .filter(|o| *o != called)
-                .map(ObjectRef::short)
-                .collect();
-            let shown = others
-                .iter()
-                .take(SHOWN)
-                .cloned()
-                .collect::<Vec<_>>()
-                .join(", ");
-            let more = match others.len().saturating_sub(SHOWN) {
-                0 => String::new(),
-                more => format!(" and {more} more"),
-            };
-            found.push(Obstacle {
-                id: Some(crate::translate::Topic::Guard.id().to_owned()),
-                object: Some(called.clone()),
-                says: format!(
-                    "policies let it be called by {shown}{more}, which it may call in turn: whichever of them is switched last calls {} past the waypoint from its sidecar for a while, where rules on requests are not judged",
-                    called.short()
-                ),
-                remedy: Some(
-                    "--guard closed refuses these calls meanwhile, --guard open judges them by identity alone (with --accept AMB311=REASON), --defer WORKLOAD leaves a workload in sidecar mode"
-                        .to_owned(),
-                ),
-                accepted: None,
-            });
-        }
-    }
-    found
 }

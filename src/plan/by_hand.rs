@@ -8,9 +8,10 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::build::{rollout, switch_name};
+use super::build::switch_name;
 use super::condition::{Condition, Pods};
 use super::order;
+use super::rollout::rollout;
 use super::step::{Stage, Step, StepId};
 use super::write::{Planned, Write};
 use super::{Direction, Manner, Obstacle, Plan};

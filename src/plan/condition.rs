@@ -5,6 +5,9 @@
 //! condition tells that proxies run it (`pilot/pkg/status`), so what has none is waited for a
 //! moment and said to be *not confirmed*.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -373,7 +376,14 @@ fn route_accepted(found: &Value, route: &ObjectRef) -> Holds {
 /// Whether a controller has brought all its pods to its present template, as `kubectl rollout
 /// status` judges it.
 pub(super) fn controller_ready(found: &Value, object: &ObjectRef) -> Holds {
-    let number = |path: &str| found.pointer(path).and_then(Value::as_i64).unwrap_or(0);
+    // Argo Rollouts writes the generation as a text.
+    let number = |path: &str| {
+        let value = found.pointer(path);
+        let number = value.and_then(Value::as_i64);
+        number
+            .or_else(|| value?.as_str()?.parse().ok())
+            .unwrap_or(0)
+    };
     let name = object.short();
     let generation = number("/metadata/generation");
     if number("/status/observedGeneration") < generation {

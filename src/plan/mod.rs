@@ -7,8 +7,10 @@
 mod build;
 mod by_hand;
 pub mod condition;
+mod meantime;
 mod obstacle;
 mod order;
+mod rollout;
 mod step;
 #[cfg(test)]
 mod tests;
