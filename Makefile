@@ -1,4 +1,4 @@
-.PHONY: test testbed controlplane oracle bench bench-cluster soak docs fuzz test-go check-gofmt check-licences
+.PHONY: test testbed controlplane oracle bench bench-cluster soak docs fuzz dist reference test-go check-gofmt check-licences
 
 test: # everything CI checks; ends with "N passed, N failed, N skipped"
 	@cargo run --quiet --locked --manifest-path tests/tally/Cargo.toml --target-dir target/tally
@@ -19,6 +19,16 @@ bench-cluster: controlplane # time and memory of `check -A` against a real API s
 
 soak: # the property tests, all of them in the library, with 200 times their cases: some ten minutes
 	PROPTEST_CASES=51200 cargo test --locked --release --lib
+
+# Platforms whose standard library is not installed are named as not built. What the checksums of plugin.yaml
+# are of stands in target/dist-archives afterwards.
+dist: # archives, checksums, licences, bills of materials, and the manifest for krew
+	cargo run --quiet --locked --package dist
+	cargo test --quiet --locked --package dist
+	cargo test --quiet --locked --test krew
+
+reference: # the reference of all commands and flags, and the man pages
+	UPDATE_REFERENCE=1 cargo test --quiet --locked --test reference
 
 docs:
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps

@@ -110,6 +110,11 @@ fn cluster(
     context: &Context<'_>,
 ) -> Result<Loaded, Error> {
     let session = super::cluster::read(args, kinds, whole, journals, context)?;
+    if journals && session.read.journals.is_none() {
+        context
+            .ui
+            .note("whether a run is open was not seen: no right to list configmaps");
+    }
     let journals = session.read.journals.iter().flatten();
     let open_runs = journals
         .filter_map(|kept| OpenRunEntry::of(kept.journal.as_ref().ok()?))

@@ -2,6 +2,7 @@
 
 mod check;
 mod cluster;
+mod completion;
 mod config;
 pub mod connection;
 mod convert;
@@ -10,6 +11,7 @@ mod fail_on;
 mod history;
 mod input;
 mod output;
+mod rbac;
 mod rollback;
 mod scope;
 mod status;
@@ -55,7 +57,7 @@ const AFTER_HELP: &str = "\
 Flags stand after the command: kubectl ambient check -n shop
 
 Exit codes: 0 ok, 1 a truthful no, 2 usage, 3 unreachable, 4 forbidden, 5 unreadable input,
-6 changed meanwhile, 6 stale, 7 halted and resumable, 8 undecided, 70 a bug; the same for every -o";
+6 changed meanwhile, 7 halted and resumable, 8 undecided, 70 a bug; the same for every -o";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -66,6 +68,8 @@ enum Command {
     Rollback(rollback::RollbackArgs),
     Status(status::StatusArgs),
     Explain(explain::ExplainArgs),
+    Rbac(rbac::RbacArgs),
+    Completion(completion::CompletionArgs),
     Version(version::VersionArgs),
 }
 
@@ -88,6 +92,8 @@ impl Command {
             Self::Rollback(_) => ("rollback", &[]),
             Self::Status(_) => ("status", &[]),
             Self::Explain(_) => ("explain", &[]),
+            Self::Rbac(_) => ("rbac", &[]),
+            Self::Completion(_) => ("completion", &[]),
             Self::Version(_) => ("version", &[]),
         }
     }
@@ -95,10 +101,15 @@ impl Command {
     /// Refuses a format that the command has not.
     fn has(&self, format: Format) -> Result<(), Error> {
         let (name, special) = self.formats();
-        if Format::GENERAL.contains(&format) || special.contains(&format) {
+        let general = match self {
+            // A script is no document.
+            Self::Completion(_) => &[Format::Table],
+            _ => Format::GENERAL,
+        };
+        if general.contains(&format) || special.contains(&format) {
             return Ok(());
         }
-        let known = Format::GENERAL.iter().chain(special);
+        let known = general.iter().chain(special);
         let known: Vec<String> = known.map(|format| format.name()).collect();
         Err(Error::new(
             Exit::Usage,
@@ -118,14 +129,25 @@ impl Cli {
             Command::Rollback(args) => rollback::run(args, context),
             Command::Status(args) => status::run(args, context),
             Command::Explain(args) => explain::run(args, context),
+            Command::Rbac(args) => rbac::run(args, context),
+            Command::Completion(args) => completion::run(args, context),
             Command::Version(args) => version::run(args, context),
         }
     }
 }
 
+/// The commands and their flags, for the reference and the man pages.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// Runs the command that the arguments name and says how it ended.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if let Some(exit) = completion::answered(&arguments) {
+        return exit;
+    }
+    let called = arguments.first().cloned().unwrap_or_default();
     let program = program(arguments.first());
     let parsed = Cli::command()
         .bin_name(program.clone())
@@ -148,6 +170,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         ui: &ui,
         output: &cli.output,
         connection: &cli.connection,
+        called: &called,
     };
     let format = cli.output.format();
     let ended = cli.command.has(format).and_then(|()| cli.run(&context));
@@ -175,6 +198,8 @@ struct Context<'a> {
     ui: &'a std::sync::Arc<Ui>,
     output: &'a OutputArgs,
     connection: &'a KubeArgs,
+    /// The name that the program was started by.
+    called: &'a OsStr,
 }
 
 impl Context<'_> {

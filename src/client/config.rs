@@ -157,7 +157,10 @@ fn finish(
 }
 
 /// Reads the kubeconfig; nothing if no file of it exists.
-fn load(options: &ConnectOptions, env: &Environment) -> Result<Option<Kubeconfig>, ClientError> {
+pub(super) fn load(
+    options: &ConnectOptions,
+    env: &Environment,
+) -> Result<Option<Kubeconfig>, ClientError> {
     if let Some(file) = options
         .kubeconfig
         .as_deref()

@@ -29,6 +29,22 @@ const LONG_LOOK: Duration = Duration::from_secs(2);
 /// How often in a row a look may fail before that ends the wait.
 const FAILURES: u32 = 5;
 
+/// The rights that every run needs, whatever it writes: for its journal and its lock, and to see the
+/// pods that it waits for. Group, resource, verbs.
+pub const BOOKKEEPING: &[(&str, &str, &[&str])] = &[
+    (
+        "",
+        "configmaps",
+        &["get", "list", "create", "update", "delete"],
+    ),
+    (
+        "coordination.k8s.io",
+        "leases",
+        &["get", "create", "update", "delete"],
+    ),
+    ("", "pods", &["list"]),
+];
+
 /// Why something was not written.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum WriteError {
@@ -366,13 +382,11 @@ impl<'c> Cluster<'c> {
             namespace: Some(namespace.to_string()),
             name: None,
         };
-        for verb in ["get", "list", "create", "update", "delete"] {
-            want(kind("", "configmaps", verb));
+        for (group, plural, verbs) in BOOKKEEPING {
+            for verb in *verbs {
+                want(kind(group, plural, verb));
+            }
         }
-        for verb in ["get", "create", "update", "delete"] {
-            want(kind("coordination.k8s.io", "leases", verb));
-        }
-        want(kind("", "pods", "list"));
         review(self.client, &wanted).await
     }
 }

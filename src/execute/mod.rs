@@ -16,7 +16,7 @@ pub mod waypoint;
 
 pub use api::Api;
 pub use applied::{Applied, apply_object, delete_object};
-pub use cluster::{Cluster, Made, Wait, WriteError};
+pub use cluster::{BOOKKEEPING, Cluster, Made, Wait, WriteError};
 pub use holder::Holder;
 pub use labels::{LabelChange, set_labels};
 pub use lease::{Lock, LockError, LockTimes, Loss};

@@ -64,6 +64,7 @@ pub fn plan(ground: &Ground<'_>) -> (Plan, Vec<Obstacle>) {
         steps,
         remainder,
     };
+    debug_assert!(super::rights::hold(&plan.steps));
     let mut obstacles = past_waypoints(ground, &order);
     obstacles.extend(unhealthy(ground, &moving));
     (plan, obstacles)

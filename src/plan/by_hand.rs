@@ -69,6 +69,7 @@ pub fn back_by_hand(
         steps,
         remainder: Vec::new(),
     };
+    debug_assert!(super::rights::hold(&plan.steps));
     (plan, obstacles)
 }
 

@@ -10,6 +10,7 @@ pub mod condition;
 mod meantime;
 mod obstacle;
 mod order;
+pub mod rights;
 mod rollout;
 mod step;
 #[cfg(test)]

@@ -5,10 +5,12 @@
 mod access;
 mod emitted;
 mod faults;
+mod krew;
 mod lease;
 mod modes;
 mod plugin;
 mod reading;
+mod rights;
 mod sidecars;
 mod waypoint;
 mod wealist;

@@ -10,7 +10,7 @@ use super::lists::Query;
 use crate::error::Error;
 use crate::inventory::{Inventory, InventoryBuilder, Objects, Subject, Unread};
 use crate::kinds::pod::Pod;
-use crate::kinds::{Kind, Labels, Name, ObjectRef, Resource};
+use crate::kinds::{Kind, KindSet, Labels, Name, ObjectRef, Resource};
 use crate::mesh::workloads::GATEWAY_NAME_LABEL;
 
 /// The label by which Istio's charts name gateways, and istiod.
@@ -19,6 +19,17 @@ const ISTIO_LABEL: &str = "istio";
 /// The ConfigMap of the CNI plugin, and the label of its DaemonSet.
 const CNI_CONFIG: &str = "istio-cni-config";
 const CNI: (&str, &str) = ("k8s-app", "istio-cni-node");
+
+/// The kinds of which single objects are asked for, whole.
+pub(super) const FOLLOWED: KindSet = KindSet::of(&[
+    Kind::Pod,
+    Kind::ConfigMap,
+    Kind::Deployment,
+    Kind::StatefulSet,
+    Kind::DaemonSet,
+    Kind::ReplicaSet,
+    Kind::Job,
+]);
 
 /// Names by kind and namespace.
 type Wanted = BTreeMap<(Kind, Name), BTreeSet<Name>>;
@@ -55,6 +66,7 @@ impl Reader<'_> {
     }
 
     async fn fetch_all(&self, wanted: Wanted, builder: &mut InventoryBuilder) -> Result<(), Error> {
+        debug_assert!(wanted.keys().all(|(kind, _)| FOLLOWED.contains(*kind)));
         let fetched = wanted
             .iter()
             .map(|((kind, namespace), names)| self.fetch(*kind, namespace, names));

@@ -23,6 +23,9 @@ pub struct Kept {
     pub versions: Vec<Option<String>>,
 }
 
+/// The right to read them: group, resource, verbs.
+pub const JOURNALS: (&str, &str, &[&str]) = ("", "configmaps", &["list"]);
+
 /// Lists the journals of a namespace, or of all, by namespace and age.
 ///
 /// # Errors

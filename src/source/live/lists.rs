@@ -40,7 +40,7 @@ const LOCAL: KindSet = KindSet::of(&[
 
 /// Kinds that are never listed. Of ReplicaSets there are ten to a Deployment, and of ConfigMaps only
 /// Istio's own concern us: they are asked for by name.
-const BY_NAME: KindSet = KindSet::of(&[Kind::ReplicaSet, Kind::ConfigMap]);
+pub(super) const BY_NAME: KindSet = KindSet::of(&[Kind::ReplicaSet, Kind::ConfigMap]);
 
 /// More objects of one namespace than this are listed rather than asked for one by one.
 const ONE_BY_ONE: usize = 50;

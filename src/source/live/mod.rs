@@ -9,6 +9,8 @@ mod follow;
 mod ground;
 mod journals;
 mod lists;
+mod names;
+mod needs;
 mod rights;
 mod session;
 #[cfg(test)]
@@ -23,7 +25,9 @@ use crate::error::Error;
 use crate::inventory::{Input, Inventory, InventoryBuilder, Subject, Unread};
 use crate::kinds::{Kind, KindSet, Name};
 
-pub use journals::{Kept, journals};
+pub use journals::{JOURNALS, Kept, journals};
+pub use names::{Wanted, names};
+pub use needs::verbs;
 pub use session::{Session, Versions, read_versions, session};
 
 use ground::Ground;
