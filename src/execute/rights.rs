@@ -10,11 +10,15 @@ use crate::exit::Exit;
 pub fn access(verb: &str, target: &Target) -> Access {
     // Whoever may create may create any name: the server does not know it when it decides.
     let name = (verb != "create").then(|| target.name.clone());
+    // A Namespace counts as in itself: a Role there gives rights to it
+    // (`apiserver/pkg/endpoints/request/requestinfo.go`).
+    let is_namespace = target.group.is_empty() && target.plural == "namespaces";
+    let namespace = is_namespace.then(|| target.name.clone());
     Access {
         verb: verb.to_owned(),
         group: target.group.clone(),
         plural: target.plural.clone(),
-        namespace: target.namespace.clone(),
+        namespace: namespace.or_else(|| target.namespace.clone()),
         name,
     }
 }
@@ -87,6 +91,18 @@ mod tests {
             namespace: Some("shop".to_owned()),
             name: "waypoint".to_owned(),
         }
+    }
+
+    #[test]
+    fn a_namespace_counts_as_in_itself() {
+        let shop = Target {
+            group: String::new(),
+            version: "v1".to_owned(),
+            plural: "namespaces".to_owned(),
+            namespace: None,
+            name: "shop".to_owned(),
+        };
+        assert_eq!(access("patch", &shop).namespace.as_deref(), Some("shop"));
     }
 
     fn answer(verb: &'static str, allowed: bool) -> Exchange {

@@ -15,19 +15,19 @@ use crate::wealist;
 
 /// krew's folders: the store with the unpacked archive, and `bin` with the link, which is on the PATH.
 fn installed() -> Result<TempDir> {
-    let failed = |what: &str| {
-        let what = what.to_owned();
-        move |error: std::io::Error| Error::because(what, error)
-    };
-    let home = tempfile::tempdir().map_err(failed("a folder"))?;
+    let home = tempfile::tempdir().map_err(failed)?;
     let store = home.path().join("store");
     let bin = home.path().join("bin");
-    std::fs::create_dir_all(&bin).map_err(failed("a folder"))?;
+    std::fs::create_dir_all(&bin).map_err(failed)?;
     let archive = archive()?;
     unpack(&archive, &store).map_err(|error| Error::new(format!("krew refuses it: {error}")))?;
-    symlink(store.join("kubectl-ambient"), bin.join("kubectl-ambient"))
-        .map_err(failed("a link"))?;
+    symlink(store.join("kubectl-ambient"), bin.join("kubectl-ambient")).map_err(failed)?;
     Ok(home)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
+fn failed(error: std::io::Error) -> Error {
+    Error::new(error.to_string())
 }
 
 /// The archive that `make dist` left for this machine, or one of the program under test.
@@ -40,7 +40,7 @@ fn archive() -> Result<Vec<u8>> {
     if let Some(archive) = left {
         return Ok(archive);
     }
-    let read = |path: &str| std::fs::read(path).map_err(|error| Error::because(path, error));
+    let read = |path: &str| std::fs::read(path).map_err(failed);
     let entries = vec![
         Entry {
             path: "kubectl-ambient".to_owned(),
@@ -109,7 +109,7 @@ fn kubectl_completes_it_once_completion_is_installed() -> Result {
     );
     // A second time it is replaced; what is not ours is not.
     run(&["ambient", "completion", "install"])?.exited(0)?;
-    std::fs::write(&written, "#!/bin/sh\n").map_err(|error| Error::because("a file", error))?;
+    std::fs::write(&written, "#!/bin/sh\n").map_err(failed)?;
     let refused = run(&["ambient", "completion", "install"])?.exited(5)?;
     assert!(
         refused.stderr.contains("is not this program's"),
