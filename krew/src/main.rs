@@ -123,11 +123,11 @@ fn collect(root: &Path) -> Result<(), Error> {
             checksums.insert(name, checksum(&std::fs::read(&path)?));
         }
     }
-    let lines: String = checksums
+    let lines: Vec<String> = checksums
         .iter()
-        .map(|(name, sum)| format!("{sum}  {name}\n"))
+        .map(|(name, sum)| format!("{sum}  {name}"))
         .collect();
-    std::fs::write(folder.join("SHA256SUMS"), lines)?;
+    std::fs::write(folder.join("SHA256SUMS"), lines.join("\n") + "\n")?;
     let version = format!(
         "v{}",
         Dependencies::read(root, PLATFORMS[0].targets[0])?.version

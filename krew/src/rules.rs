@@ -77,10 +77,7 @@ fn of_platform(platform: &Value, os: &str, hold: &mut impl FnMut(bool, &str)) {
     let text = |key: &str| platform[key].as_str().unwrap_or_default();
     let address = text("uri");
     hold(address.starts_with("https://"), "an archive has an address");
-    hold(
-        address.ends_with(".tar.gz") || address.ends_with(".zip"),
-        "an archive is .tar.gz or .zip",
-    );
+    hold(address.ends_with(".tar.gz"), "an archive is .tar.gz");
     let sum = text("sha256");
     let digit = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
     hold(
@@ -93,7 +90,7 @@ fn of_platform(platform: &Value, os: &str, hold: &mut impl FnMut(bool, &str)) {
         "bin is a path in the archive",
     );
     hold(
-        (os == "windows") == bin.ends_with(".exe"),
+        (os == "windows") == bin.strip_suffix(".exe").is_some(),
         "programs of Windows, and only they, end in .exe",
     );
     // Without `files` everything is taken, and so the licence.

@@ -127,21 +127,17 @@ fn roles(command: Needing, namespace: Option<&str>) -> Vec<Value> {
             "rules": rights.rules(),
         })
     };
-    match namespace {
-        Some(namespace) => {
-            // The Namespace is an object of its own: a Role gives no right to others.
-            vec![
-                role("ClusterRole", None, &wide),
-                role("Role", Some(namespace), &own),
-            ]
-        }
-        None => {
-            for ((group, plural), verbs) in own.0 {
-                wide.0.entry((group, plural)).or_default().extend(verbs);
-            }
-            vec![role("ClusterRole", None, &wide)]
-        }
+    if let Some(namespace) = namespace {
+        // The Role holds for the Namespace object of the same name as well.
+        return vec![
+            role("ClusterRole", None, &wide),
+            role("Role", Some(namespace), &own),
+        ];
     }
+    for (right, verbs) in own.0 {
+        wide.0.entry(right).or_default().extend(verbs);
+    }
+    vec![role("ClusterRole", None, &wide)]
 }
 
 #[cfg(test)]
