@@ -288,7 +288,7 @@ fn plans(
         let mut obstacles = plan::obstacles(mesh, namespace, &judgement, decision, accepted);
         // What is done already needs nothing any more.
         if made.is_empty() {
-            obstacles.clear();
+            obstacles.retain(|obstacle| obstacle.id.is_none());
         } else {
             obstacles.extend(past);
         }

@@ -9,7 +9,7 @@ use super::scope::ScopeArgs;
 use crate::checks;
 use crate::client::{ConnectOptions, RequestTimeout, WriteOptions};
 use crate::error::Error;
-use crate::execute::{Found, RunEnd, Runs, Settings};
+use crate::execute::{Found, Runs, Settings};
 use crate::exit::Exit;
 use crate::journal::machine::Until;
 use crate::journal::{Ended, Header, Journal, Purpose, RunId, VERSION, undo};
@@ -85,8 +85,16 @@ pub(super) struct Back {
 }
 
 impl Back {
+    /// All of a run that has just failed, as it was carried out.
+    pub(super) fn failed(run: &RunId, settings: &Settings) -> Self {
+        let mut back = Self::of(run);
+        back.settings.parallel = settings.parallel;
+        back.settings.timeout = settings.timeout;
+        back
+    }
+
     /// All of a run.
-    pub(super) fn of(run: &RunId) -> Self {
+    fn of(run: &RunId) -> Self {
         Self {
             run: Some(run.clone()),
             to: None,
@@ -166,7 +174,6 @@ enum Work<'k> {
     New {
         undone: Option<&'k Found>,
         journal: Box<Journal>,
-        whole: bool,
     },
     /// There is nothing to undo.
     Nothing(Option<&'k Found>),
@@ -194,7 +201,7 @@ fn work<'k>(runs: &Runs, back: &Back, known: &'k [Found]) -> Result<Work<'k>, Er
     };
     let journal = readable(undone)?;
     same_cluster(runs, journal)?;
-    if let Ended::RolledBack(by) = journal.state().ended {
+    if let Ended::RolledBack(by, None) = journal.state().ended {
         return Err(Error::new(
             Exit::Negative,
             format!("run {} was rolled back by {by} already", undone.run),
@@ -225,8 +232,12 @@ fn work<'k>(runs: &Runs, back: &Back, known: &'k [Found]) -> Result<Work<'k>, Er
         return Ok(Work::Nothing(Some(undone)));
     }
     Ok(Work::New {
-        journal: Box::new(begun(runs, Some((undone, journal)), undo.plan, known)),
-        whole: back.to.is_none(),
+        journal: Box::new(begun(
+            runs,
+            Some((undone, journal)),
+            (undo.plan, back.to.as_ref()),
+            known,
+        )),
         undone: Some(undone),
     })
 }
@@ -277,7 +288,7 @@ fn last_move(known: &[Found]) -> Option<&Found> {
     known.iter().rev().find(|found| match &found.journal {
         Ok(journal) => {
             journal.header.purpose == Purpose::Move
-                && !matches!(journal.state().ended, Ended::RolledBack(_))
+                && !matches!(journal.state().ended, Ended::RolledBack(_, None))
         }
         // What cannot be read is not passed over.
         Err(_) => true,
@@ -342,12 +353,16 @@ fn by_hand<'k>(args: &RollbackArgs, runs: &Runs, context: &Context<'_>) -> Resul
     ));
     Ok(Work::New {
         undone: None,
-        journal: Box::new(begun(runs, None, plan, &[])),
-        whole: true,
+        journal: Box::new(begun(runs, None, (plan, None), &[])),
     })
 }
 
-fn begun(runs: &Runs, undone: Option<(&Found, &Journal)>, plan: Plan, known: &[Found]) -> Journal {
+fn begun(
+    runs: &Runs,
+    undone: Option<(&Found, &Journal)>,
+    (plan, to): (Plan, Option<&StepId>),
+    known: &[Found],
+) -> Journal {
     let names: Vec<RunId> = known.iter().map(|found| found.run.clone()).collect();
     let began = Runs::now();
     let header = Header {
@@ -363,6 +378,8 @@ fn begun(runs: &Runs, undone: Option<(&Found, &Journal)>, plan: Plan, known: &[F
         client: env!("CARGO_PKG_VERSION").to_owned(),
         accepted: std::collections::BTreeMap::new(),
         revision: undone.and_then(|(_, of)| of.header.revision.clone()),
+        to: to.cloned(),
+        seen: std::collections::BTreeSet::new(),
         parallel: undone.map_or(2, |(_, of)| of.header.parallel),
         timeout: undone.map_or(600, |(_, of)| of.header.timeout),
     };
@@ -393,7 +410,7 @@ fn announce(work: &Work<'_>, context: &Context<'_>) {
 
 fn finish(runs: &Runs, back: &Back, work: Work<'_>, context: &Context<'_>) -> Result<Exit, Error> {
     let listener = context.ui.as_ref();
-    let (carried, undone) = match work {
+    let carried = match work {
         Work::Nothing(undone) => {
             // It was stopped before it changed anything.
             let header = context.output.header(runs.context().map(str::to_owned));
@@ -408,32 +425,9 @@ fn finish(runs: &Runs, back: &Back, work: Work<'_>, context: &Context<'_>) -> Re
             return Ok(Exit::Ok);
         }
         Work::Open(found, journal) => {
-            let carried = runs.carry_out(journal.clone(), Some(found), &back.settings, listener)?;
-            let of = match &journal.header.purpose {
-                Purpose::Rollback { of } => of.clone(),
-                Purpose::Move => None,
-            };
-            (carried, of)
+            runs.carry_out(journal.clone(), Some(found), &back.settings, listener)?
         }
-        Work::New {
-            undone,
-            journal,
-            whole,
-        } => {
-            let carried = runs.carry_out(*journal, None, &back.settings, listener)?;
-            (
-                carried,
-                undone.filter(|_| whole).map(|found| found.run.clone()),
-            )
-        }
+        Work::New { journal, .. } => runs.carry_out(*journal, None, &back.settings, listener)?,
     };
-    if carried.end == RunEnd::Finished
-        && let Some(undone) = &undone
-    {
-        let known = runs.journals()?;
-        if let Some(found) = known.iter().find(|found| found.run == *undone) {
-            runs.note_rolled_back(found, &carried.journal.header.run)?;
-        }
-    }
     tell(runs, &carried, context)
 }

@@ -13,7 +13,7 @@ use super::store::{Store, StoreError};
 use crate::event::{Event, Listener};
 use crate::journal::machine::{self, Next, Until};
 use crate::journal::{Journal, Place, Record};
-use crate::kinds::ObjectRef;
+use crate::kinds::{Kind, ObjectRef};
 use crate::plan::{Direction, Drift, Standing, StepId, Write};
 
 /// How a run is carried out.
@@ -273,6 +273,11 @@ impl<'r, 'c> Run<'r, 'c> {
             let back = self.kept.lock().await.0.plan.direction == Direction::Back;
             match write.overwriting(current.as_ref()) {
                 Some(over) if back && self.settings.overwrite_drift => write = over,
+                // Pods would come back as something else than what the rest goes by.
+                _ if back && decides_about_pods(write.object()) && current.is_some() => {
+                    let object = write.object().clone();
+                    return Err(halted(WriteError::Drift { object, drifts }));
+                }
                 _ if back => {
                     return self.keep(place, write.object(), drifts, listener).await;
                 }
@@ -379,6 +384,21 @@ impl<'r, 'c> Run<'r, 'c> {
             Wait::Stopped => Ok(()),
         }
     }
+}
+
+/// Whether an object decides what pods are, or what protects them: a rollback does not go past what
+/// somebody changed of it.
+pub(super) fn decides_about_pods(object: &ObjectRef) -> bool {
+    matches!(
+        object.kind,
+        Kind::Namespace
+            | Kind::Service
+            | Kind::Deployment
+            | Kind::StatefulSet
+            | Kind::DaemonSet
+            | Kind::Rollout
+            | Kind::CronJob
+    )
 }
 
 /// The time, to the second.

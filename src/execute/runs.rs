@@ -7,16 +7,16 @@ use tokio::sync::watch;
 use super::cluster::Cluster;
 use super::holder::Holder;
 use super::lease::{Lock, LockError, LockTimes};
-use super::run::{Run, RunEnd, RunError, Settings, Stop, now};
+use super::run::{Run, RunEnd, RunError, Settings, Stop, decides_about_pods, now};
 use super::session::Session;
 use super::store::{Found, Shelf, Store, StoreError};
 use crate::client::{Client, ConnectOptions, Target, WriteOptions};
 use crate::error::Error;
 use crate::event::Listener;
 use crate::exit::Exit;
-use crate::journal::{Journal, Purpose, Record, RunId};
+use crate::journal::{Ended, Journal, Purpose, Record, RunId, undo};
 use crate::kinds::Name;
-use crate::plan::{Plan, Planned};
+use crate::plan::{Plan, Planned, Standing};
 
 /// The runs of a namespace, over a connection.
 pub struct Runs {
@@ -228,6 +228,8 @@ impl Runs {
                 {
                     return Err(already_open(&self.namespace, &open.run));
                 }
+                let undone = undone.and_then(|run| known.iter().find(|found| found.run == *run));
+                self.undoing(client, undone, &journal, settings).await?;
                 Store::begin(client, &self.shelf, &journal, &known).await
             }
             Some(found) => {
@@ -237,6 +239,12 @@ impl Runs {
                     .unwrap_or(found);
                 if let Ok(now) = &latest.journal {
                     journal = now.clone();
+                }
+                if let Ended::RolledBack(by, _) = journal.state().ended {
+                    return Err(Error::new(
+                        Exit::Stale,
+                        format!("run {} was taken back by {by} meanwhile", found.run),
+                    ));
                 }
                 Store::resume(client, &self.shelf, latest).await
             }
@@ -263,6 +271,87 @@ impl Runs {
         }
     }
 
+    /// What a rollback has to see to before it begins: that the run it undoes is still what it was made
+    /// from, that nobody has changed what decides about pods, and that nobody goes on with that run.
+    async fn undoing(
+        &self,
+        client: &Arc<Client>,
+        undone: Option<&Found>,
+        journal: &Journal,
+        settings: &Settings,
+    ) -> Result<(), Error> {
+        if !matches!(journal.header.purpose, Purpose::Rollback { .. }) {
+            return Ok(());
+        }
+        if !settings.overwrite_drift {
+            let cluster = Cluster::new(client, self.options).await?;
+            self.undrifted(&cluster, &journal.plan).await?;
+        }
+        let Some((found, of)) =
+            undone.and_then(|found| Some((found, found.journal.as_ref().ok()?)))
+        else {
+            return Ok(());
+        };
+        let planned = undo(of, journal.header.to.as_ref()).map(|undo| undo.plan);
+        if planned.as_ref() != Some(&journal.plan) {
+            return Err(Error::new(
+                Exit::Stale,
+                format!("run {} went on while it was asked about", found.run),
+            )
+            .hint("look at it again: kubectl ambient rollback --dry-run"));
+        }
+        let mut of = of.clone();
+        let mut store = Store::resume(client, &self.shelf, found)
+            .await
+            .map_err(|error| stored(&error))?;
+        let record = Record::RolledBack {
+            by: journal.header.run.clone(),
+            to: journal.header.to.clone(),
+        };
+        let entry = of.note(&now(), record).clone();
+        store.append(&entry).await.map_err(|error| stored(&error))
+    }
+
+    /// Refuses a rollback of what somebody else has changed since, where that decides about pods.
+    async fn undrifted(&self, cluster: &Cluster<'_>, plan: &Plan) -> Result<(), Error> {
+        let mut drifted = Vec::new();
+        let mut seen = std::collections::BTreeSet::new();
+        for planned in plan.steps.iter().flat_map(crate::plan::Step::writes) {
+            let object = planned.object();
+            if !decides_about_pods(object) || !seen.insert(object.clone()) {
+                continue;
+            }
+            let current = cluster
+                .read(object)
+                .await
+                .map_err(|error| Error::new(Exit::Unreachable, error.to_string()))?;
+            let write = planned.resolve(current.as_ref(), &now());
+            if let (Some(_), Standing::Drifted(drifts)) =
+                (&current, write.standing(current.as_ref()))
+            {
+                let fields = drifts
+                    .iter()
+                    .map(|drift| format!("{} {}", drift.field, drift.says));
+                let fields: Vec<String> = fields.collect();
+                drifted.push(format!("{object}: {}", fields.join("; ")));
+            }
+        }
+        if drifted.is_empty() {
+            return Ok(());
+        }
+        let mut error = Error::new(
+            Exit::Stale,
+            format!(
+                "somebody has changed what decides about the pods of {} since; nothing was changed",
+                self.namespace
+            ),
+        );
+        for one in drifted {
+            error = error.hint(one);
+        }
+        Err(error.hint("`--overwrite-drift` gives them the values that they had before the run"))
+    }
+
     /// Notes in the journal of a run that another has undone it.
     ///
     /// # Errors
@@ -276,7 +365,10 @@ impl Runs {
             let mut store = Store::resume(client, &self.shelf, found)
                 .await
                 .map_err(|error| stored(&error))?;
-            let record = Record::RolledBack { by: by.clone() };
+            let record = Record::RolledBack {
+                by: by.clone(),
+                to: None,
+            };
             let entry = journal.note(&now(), record).clone();
             store.append(&entry).await.map_err(|error| stored(&error))
         })
@@ -349,7 +441,7 @@ async fn uid(client: &Client, namespace: &str) -> Option<String> {
     object["metadata"]["uid"].as_str().map(str::to_owned)
 }
 
-/// Ctrl-C and SIGTERM, once each; a second one ends the process as it is, which the journal bears.
+/// Ctrl-C and SIGTERM: the first asks the run to stop after the write that is under way.
 fn signals() -> watch::Receiver<Option<Stop>> {
     let (tell, stop) = watch::channel(None);
     tokio::spawn(async move {

@@ -89,9 +89,12 @@ pub enum Record {
     },
     /// The step `finish` is done, or everything of a rollback.
     Finished,
-    /// The run was undone by another, as far as it had come.
+    /// Another run undoes it: nobody goes on with it any more.
     RolledBack {
         /// By which run.
         by: super::RunId,
+        /// The step that it goes back to; nothing when all is undone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<StepId>,
     },
 }

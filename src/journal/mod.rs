@@ -18,7 +18,7 @@ pub use pages::{Damage, PAGE, PAGE_NUMBER, Pages, RUN_LABEL, page_name, pages_of
 pub use state::{Ended, Progress, State};
 pub use undo::{Undo, undo};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -109,6 +109,13 @@ pub struct Header {
     /// The revision that injected, where the namespace or its pods told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
+    /// The step that a rollback goes back to; nothing when it undoes all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<crate::plan::StepId>,
+    /// What was there when a move was planned, by [`crate::kinds::ObjectRef::key`]: policies, routes, Services, workloads. Who goes on
+    /// with a run looks whether there is more.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub seen: BTreeSet<String>,
     /// How many rollouts may be under way at once.
     pub parallel: u32,
     /// How long each may take, in seconds.

@@ -30,8 +30,8 @@ pub enum Ended {
     Done(Vec<ObjectRef>),
     /// It is done.
     Finished,
-    /// It was undone by another run.
-    RolledBack(RunId),
+    /// It was undone by another run, to this step or whole.
+    RolledBack(RunId, Option<StepId>),
 }
 
 /// What a journal amounts to.
@@ -83,7 +83,9 @@ impl State {
             Record::Resumed { .. } => self.ended = Ended::Open,
             Record::Done { remainder } => self.ended = Ended::Done(remainder.clone()),
             Record::Finished => self.ended = Ended::Finished,
-            Record::RolledBack { by } => self.ended = Ended::RolledBack(by.clone()),
+            Record::RolledBack { by, to } => {
+                self.ended = Ended::RolledBack(by.clone(), to.clone());
+            }
         }
     }
 

@@ -27,6 +27,8 @@ fn header() -> Header {
         client: "0.1.0".to_owned(),
         accepted: BTreeMap::new(),
         revision: None,
+        to: None,
+        seen: BTreeSet::new(),
         parallel: 2,
         timeout: 600,
     }

@@ -48,10 +48,13 @@ pub fn plan(ground: &Ground<'_>) -> (Plan, Vec<Obstacle>) {
         Manner::Templates => steps.extend(switches.into_iter().chain([injection])),
         Manner::Namespace => steps.extend([injection].into_iter().chain(switches)),
     }
-    steps.extend(cut.routes());
     let remainder = remainder(ground);
+    // A client that keeps its sidecar reads the VirtualService: routes come when none is left.
+    if remainder.is_empty() {
+        steps.extend(cut.routes());
+    }
     steps.push(verify(ground, &cut, &remainder));
-    steps.push(cut.finish());
+    steps.push(cut.finish(ground.namespace));
     steps.retain(|step| step.id == StepId::Verify || !step.stages.is_empty());
     if steps.len() == 1 {
         steps.clear();
@@ -169,7 +172,7 @@ impl<'a> Cut<'a> {
         steps
     }
 
-    fn finish(&self) -> Step {
+    fn finish(&self, namespace: &Name) -> Step {
         let mut step = Step::new(StepId::Finish);
         // A guard is chosen for its workload alone before what stood beside it goes.
         let (kept, gone): (Vec<&Change>, Vec<&Change>) = self
@@ -180,6 +183,18 @@ impl<'a> Cut<'a> {
             if let Some(stage) = stage(&changes, seen, |_| Condition::Settled) {
                 step.stages.push(stage);
             }
+        }
+        // What protects sidecars goes when none is left, whoever looked before.
+        if !step.stages.is_empty() {
+            let gate = vec![Condition::NoSidecars {
+                namespace: namespace.clone(),
+                except: Vec::new(),
+            }];
+            let first = Stage {
+                gate,
+                ..Stage::default()
+            };
+            step.stages.insert(0, first);
         }
         step
     }
@@ -361,18 +376,20 @@ fn bind(ground: &Ground<'_>, cut: &Cut<'_>) -> Step {
     let gate = |change: &Change| binding(change).unwrap_or(Condition::Settled);
     step.stages
         .extend(stage(&cut.bound, gate, |_| Condition::Settled));
-    step.stages.extend(stage(
-        &cut.enrolled,
-        |_| Condition::Settled,
-        |_| Condition::Settled,
-    ));
+    // What is not accepted is not enforced: nothing is enrolled before.
     let accepted: Vec<Condition> = cut.accepted().collect();
-    if !accepted.is_empty() && !step.stages.is_empty() {
+    let binds = !step.stages.is_empty() || !cut.enrolled.is_empty();
+    if !accepted.is_empty() && binds {
         step.stages.push(Stage {
             gate: accepted,
             ..Stage::default()
         });
     }
+    step.stages.extend(stage(
+        &cut.enrolled,
+        |_| Condition::Settled,
+        |_| Condition::Settled,
+    ));
     for workload in ground.mesh.workloads_in(ground.namespace) {
         let captured = workload.role == Role::Application
             && ground
@@ -476,7 +493,11 @@ fn switches(ground: &Ground<'_>, cut: &Cut<'_>, order: &order::Order, manner: Ma
             let back = if workload.has_sidecar() && accepts {
                 Pods::Sidecars
             } else {
-                Pods::Any
+                Pods::Injected
+            };
+            let replaced = Condition::Replaced {
+                workload: object.clone(),
+                pods: back,
             };
             step.stages.push(Stage {
                 writes: vec![planned],
@@ -485,11 +506,7 @@ fn switches(ground: &Ground<'_>, cut: &Cut<'_>, order: &order::Order, manner: Ma
                 } else {
                     Vec::new()
                 },
-                undone: if replaces {
-                    vec![rolled(back)]
-                } else {
-                    Vec::new()
-                },
+                undone: if replaces { vec![replaced] } else { Vec::new() },
             });
             if replaces {
                 step.rollouts.push(rollout(mesh, workload));

@@ -24,7 +24,7 @@ use crate::mesh::injection::{
 use crate::mesh::namespaces::DATA_PLANE_LABEL;
 use crate::mesh::waypoints::{INGRESS_USE_WAYPOINT, USE_WAYPOINT, USE_WAYPOINT_NAMESPACE};
 use crate::mesh::workloads::{Role, Workload};
-use crate::translate::change::merge;
+use crate::translate::change::{SOURCE, merge};
 
 /// The plan that takes a namespace back to sidecars, and what stands in its way.
 pub fn back_by_hand(
@@ -213,6 +213,7 @@ fn unjudged(mesh: &Mesh, namespace: &Name, back: &[&Workload]) -> Vec<Obstacle> 
     let judges = |policy: &AuthorizationPolicy, workload: &Workload| {
         let selector = policy.spec.selector.as_ref();
         !attached(policy)
+            && policy.metadata.annotations.get(SOURCE).is_none()
             && selector.is_none_or(|selector| {
                 let mut wanted = selector.match_labels.iter();
                 wanted.all(|(key, value)| {
@@ -221,6 +222,18 @@ fn unjudged(mesh: &Mesh, namespace: &Name, back: &[&Workload]) -> Vec<Obstacle> 
             })
     };
     let mut found = Vec::new();
+    // What this program made for ambient pods refuses whoever does not come through the waypoint.
+    for policy in policies.iter().filter(|policy| !attached(policy)) {
+        if policy.metadata.annotations.get(SOURCE).is_some() {
+            let object =
+                ObjectRef::new(Kind::AuthorizationPolicy, namespace, &policy.metadata.name);
+            found.push(obstacle(
+                object,
+                "was made for pods without sidecars, and the journal that knows what it stood beside is gone".to_owned(),
+                "apply the policies that sidecars enforced before, delete this one when the pods have sidecars, and unbind the Services by hand",
+            ));
+        }
+    }
     for policy in policies.iter().filter(|policy| attached(policy)) {
         let targets: Vec<&str> = policy
             .spec

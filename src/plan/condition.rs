@@ -17,6 +17,7 @@ use serde_json::Value;
 use crate::kinds::{Kind, LabelSelector, Labels, Name, ObjectRef};
 use crate::mesh::waypoints::{USE_WAYPOINT, USE_WAYPOINT_NAMESPACE};
 use crate::mesh::workloads::{REDIRECTION, SIDECAR_STATUS, TUNNEL_LABEL};
+use crate::translate::change::SOURCE;
 
 /// How long something without a condition is waited for.
 pub const SETTLING: Duration = Duration::from_secs(5);
@@ -29,6 +30,8 @@ pub enum Pods {
     Sidecars,
     /// No pod has a sidecar, and ztunnel has every one.
     Ambient,
+    /// Every pod has a sidecar, whatever it accepts.
+    Injected,
     /// Whatever they are.
     Any,
 }
@@ -66,6 +69,14 @@ pub enum Condition {
     },
     /// A workload has replaced all its pods, and they take part in this way.
     RolledOut {
+        /// The workload.
+        workload: ObjectRef,
+        /// How.
+        pods: Pods,
+    },
+    /// No pod of a workload is of an old template any more, and they take part in this way. Going back, it is
+    /// not asked whether they are ready: what does not come up is not to keep the rest from going back.
+    Replaced {
         /// The workload.
         workload: ObjectRef,
         /// How.
@@ -115,7 +126,9 @@ impl Condition {
             Self::PolicyAccepted { policy } => vec![policy.clone()],
             Self::Seen { object } => vec![object.clone()],
             Self::RouteAccepted { route } => vec![route.clone()],
-            Self::RolledOut { workload, .. } => vec![workload.clone()],
+            Self::RolledOut { workload, .. } | Self::Replaced { workload, .. } => {
+                vec![workload.clone()]
+            }
             Self::NoSidecars { .. } | Self::Settled => Vec::new(),
         }
     }
@@ -123,7 +136,9 @@ impl Condition {
     /// The namespace whose pods tell.
     pub fn pods_of(&self) -> Option<&Name> {
         match self {
-            Self::RolledOut { workload, .. } => Some(&workload.namespace),
+            Self::RolledOut { workload, .. } | Self::Replaced { workload, .. } => {
+                Some(&workload.namespace)
+            }
             Self::NoSidecars { namespace, .. } => Some(namespace),
             _ => None,
         }
@@ -141,17 +156,18 @@ impl Condition {
                 policy_accepted(found, policy)
             }),
             Self::Seen { object: which } => of(object(which), which, |found| {
-                if conditions(found).any(|condition| is_current(condition, found)) {
-                    Holds::Yes
-                } else {
-                    settled(evidence.waited)
-                }
+                seen(found, which, evidence.waited)
             }),
             Self::RouteAccepted { route } => {
                 of(object(route), route, |found| route_accepted(found, route))
             }
             Self::RolledOut { workload, pods } => of(object(workload), workload, |found| {
-                rolled_out(found, workload, *pods, &evidence.pods)
+                let rolled = controller_ready(found, workload);
+                with_pods(rolled, found, workload, *pods, &evidence.pods)
+            }),
+            Self::Replaced { workload, pods } => of(object(workload), workload, |found| {
+                let replaced = controller_replaced(found, workload);
+                with_pods(replaced, found, workload, *pods, &evidence.pods)
             }),
             Self::NoSidecars { namespace, except } => {
                 no_sidecars(namespace, except, &evidence.pods)
@@ -191,8 +207,18 @@ impl Condition {
                     "all pods of {} are replaced and ready, without a sidecar, captured by ztunnel",
                     workload.short()
                 ),
+                Pods::Injected => format!(
+                    "all pods of {} are replaced and ready, each with a sidecar",
+                    workload.short()
+                ),
                 Pods::Any => format!("all pods of {} are replaced and ready", workload.short()),
             },
+            Self::Replaced { workload, .. } => {
+                format!(
+                    "all pods of {} are replaced, each with a sidecar",
+                    workload.short()
+                )
+            }
             Self::NoSidecars { namespace, except } if except.is_empty() => {
                 format!("no pod in {namespace} has a sidecar")
             }
@@ -227,6 +253,27 @@ fn settled(waited: Duration) -> Holds {
     } else {
         Holds::NotYet("proxies are given a moment to hear of it".to_owned())
     }
+}
+
+/// What istiod computed of a policy is in its conditions; that proxies have it is in none, so they are
+/// given a moment besides. Of ours without targets ztunnel has to enforce every word.
+fn seen(found: &Value, object: &ObjectRef, waited: Duration) -> Holds {
+    let ours = found
+        .pointer("/metadata/annotations")
+        .and_then(|all| all.get(SOURCE))
+        .is_some();
+    let dry = found
+        .pointer("/metadata/annotations")
+        .and_then(|all| all.get("istio.io/dry-run"));
+    let attached = found.pointer("/spec/targetRefs").is_some();
+    if ours
+        && !attached
+        && dry.is_none()
+        && let Some((false, reason, message)) = says(found, "ZtunnelAccepted")
+    {
+        return Holds::Never(told(object, "ZtunnelAccepted", reason, message));
+    }
+    settled(waited)
 }
 
 fn conditions(object: &Value) -> impl Iterator<Item = &Value> {
@@ -303,11 +350,7 @@ fn bound(found: &Value, service: &ObjectRef, waypoint: &ObjectRef) -> Holds {
         ));
     }
     match says(found, "istio.io/WaypointBound") {
-        Some((true, _, message))
-            if message.contains(&format!("{}/{}", waypoint.namespace, waypoint.name)) =>
-        {
-            Holds::Yes
-        }
+        Some((true, _, message)) if names(message, waypoint) => Holds::Yes,
         Some((true, ..)) => Holds::NotYet(format!(
             "{} is bound to another waypoint yet",
             service.short()
@@ -320,6 +363,15 @@ fn bound(found: &Value, service: &ObjectRef, waypoint: &ObjectRef) -> Holds {
             service.short()
         )),
     }
+}
+
+/// Whether istiod's message names a waypoint: `Successfully attached to waypoint shop/waypoint. Ingress…`.
+fn names(message: &str, waypoint: &ObjectRef) -> bool {
+    let name = format!("{}/{}", waypoint.namespace, waypoint.name);
+    let mut words = message
+        .split_whitespace()
+        .map(|word| word.trim_end_matches('.'));
+    words.any(|word| word == name)
 }
 
 fn policy_accepted(found: &Value, policy: &ObjectRef) -> Holds {
@@ -373,53 +425,99 @@ fn route_accepted(found: &Value, route: &ObjectRef) -> Holds {
     Holds::Yes
 }
 
-/// Whether a controller has brought all its pods to its present template, as `kubectl rollout
-/// status` judges it.
-pub(super) fn controller_ready(found: &Value, object: &ObjectRef) -> Holds {
-    // Argo Rollouts writes the generation as a text.
-    let number = |path: &str| {
-        let value = found.pointer(path);
-        let number = value.and_then(Value::as_i64);
-        number
-            .or_else(|| value?.as_str()?.parse().ok())
-            .unwrap_or(0)
-    };
+/// What a controller says of its pods.
+struct Counts {
+    wanted: i64,
+    updated: i64,
+    ready: i64,
+    all: i64,
+}
+
+impl Counts {
+    fn of(found: &Value, kind: Kind) -> Option<Self> {
+        let number = |path: &str| status_number(found, path);
+        match kind {
+            Kind::DaemonSet => Some(Self {
+                wanted: number("/status/desiredNumberScheduled"),
+                updated: number("/status/updatedNumberScheduled"),
+                ready: number("/status/numberAvailable"),
+                all: number("/status/desiredNumberScheduled"),
+            }),
+            Kind::StatefulSet | Kind::Deployment | Kind::Rollout | Kind::ReplicaSet => {
+                let wanted = found.pointer("/spec/replicas").and_then(Value::as_i64);
+                let ready = match kind {
+                    Kind::StatefulSet => "/status/readyReplicas",
+                    _ => "/status/availableReplicas",
+                };
+                Some(Self {
+                    wanted: wanted.unwrap_or(1),
+                    updated: number("/status/updatedReplicas"),
+                    ready: number(ready),
+                    all: number("/status/replicas"),
+                })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A number of a status. Argo Rollouts writes the generation as a text.
+fn status_number(found: &Value, path: &str) -> i64 {
+    let value = found.pointer(path);
+    let number = value.and_then(Value::as_i64);
+    number
+        .or_else(|| value?.as_str()?.parse().ok())
+        .unwrap_or(0)
+}
+
+/// Whether a controller has replaced all its pods by those of its present template, ready or not.
+fn controller_replaced(found: &Value, object: &ObjectRef) -> Holds {
     let name = object.short();
-    let generation = number("/metadata/generation");
-    if number("/status/observedGeneration") < generation {
+    let generation = status_number(found, "/metadata/generation");
+    if status_number(found, "/status/observedGeneration") < generation {
         return Holds::NotYet(format!(
             "{name} has not been looked at by its controller yet"
         ));
     }
-    let (wanted, updated, ready, all) = match object.kind {
-        Kind::DaemonSet => (
-            number("/status/desiredNumberScheduled"),
-            number("/status/updatedNumberScheduled"),
-            number("/status/numberAvailable"),
-            number("/status/desiredNumberScheduled"),
-        ),
-        Kind::StatefulSet | Kind::Deployment | Kind::Rollout | Kind::ReplicaSet => {
-            let wanted = found
-                .pointer("/spec/replicas")
-                .and_then(Value::as_i64)
-                .unwrap_or(1);
-            let ready = match object.kind {
-                Kind::StatefulSet => "/status/readyReplicas",
-                _ => "/status/availableReplicas",
-            };
-            (
-                wanted,
-                number("/status/updatedReplicas"),
-                number(ready),
-                number("/status/replicas"),
-            )
-        }
-        _ => return Holds::Yes,
+    let Some(Counts {
+        wanted,
+        updated,
+        all,
+        ..
+    }) = Counts::of(found, object.kind)
+    else {
+        return Holds::NotYet(format!("{name} does not tell about its pods"));
+    };
+    if updated < wanted {
+        return Holds::NotYet(format!("{updated} of {wanted} pods of {name} are replaced"));
+    }
+    if all > updated {
+        return Holds::NotYet(format!("{} old pods of {name} are left", all - updated));
+    }
+    Holds::Yes
+}
+
+/// Whether a controller has brought all its pods to its present template and has them ready, as `kubectl
+/// rollout status` judges it.
+pub(super) fn controller_ready(found: &Value, object: &ObjectRef) -> Holds {
+    let name = object.short();
+    let replaced = controller_replaced(found, object);
+    let Some(Counts {
+        wanted,
+        updated,
+        ready,
+        ..
+    }) = Counts::of(found, object.kind)
+    else {
+        return replaced;
     };
     let stuck = conditions(found).find(|condition| {
         condition["type"] == "Progressing" && condition["reason"] == "ProgressDeadlineExceeded"
     });
+    let looked = status_number(found, "/status/observedGeneration")
+        >= status_number(found, "/metadata/generation");
     if let Some(stuck) = stuck
+        && looked
         && (updated < wanted || ready < wanted)
     {
         let message = stuck["message"]
@@ -427,11 +525,8 @@ pub(super) fn controller_ready(found: &Value, object: &ObjectRef) -> Holds {
             .unwrap_or("its progress deadline is exceeded");
         return Holds::Never(format!("{name} does not come up: {message}"));
     }
-    if updated < wanted {
-        return Holds::NotYet(format!("{updated} of {wanted} pods of {name} are replaced"));
-    }
-    if all > updated {
-        return Holds::NotYet(format!("{} old pods of {name} are left", all - updated));
+    if replaced != Holds::Yes {
+        return replaced;
     }
     if ready < wanted {
         return Holds::NotYet(format!("{ready} of {wanted} pods of {name} are ready"));
@@ -450,17 +545,25 @@ pub(super) fn controller_ready(found: &Value, object: &ObjectRef) -> Holds {
     Holds::Yes
 }
 
-fn rolled_out(found: &Value, workload: &ObjectRef, pods: Pods, all: &[Value]) -> Holds {
-    match controller_ready(found, workload) {
-        Holds::Yes => {}
-        other => return other,
+fn with_pods(
+    controller: Holds,
+    found: &Value,
+    workload: &ObjectRef,
+    pods: Pods,
+    all: &[Value],
+) -> Holds {
+    if controller != Holds::Yes {
+        return controller;
     }
     let selector: LabelSelector = found
         .pointer("/spec/selector")
         .and_then(|selector| serde_json::from_value(selector.clone()).ok())
         .unwrap_or_default();
     if selector.is_empty() {
-        return Holds::Yes;
+        return Holds::NotYet(format!(
+            "which pods {} has cannot be told",
+            workload.short()
+        ));
     }
     let owned = all.iter().filter(|pod| {
         labels(pod).is_some_and(|labels| selector.matches(&labels)) && is_made_by(pod, workload)
@@ -472,6 +575,7 @@ fn rolled_out(found: &Value, workload: &ObjectRef, pods: Pods, all: &[Value]) ->
             .unwrap_or_default();
         let lacks = match pods {
             Pods::Any => None,
+            Pods::Injected => (!has_sidecar(pod)).then_some("has no sidecar"),
             Pods::Sidecars => (!has_sidecar(pod) || label(pod, TUNNEL_LABEL) != Some("http"))
                 .then_some("has no sidecar that accepts HBONE"),
             Pods::Ambient if has_sidecar(pod) => Some("still has a sidecar"),

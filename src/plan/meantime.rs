@@ -73,6 +73,11 @@ pub(super) fn past_waypoints(ground: &Ground<'_>, order: &order::Order) -> Vec<O
                 .cloned()
                 .collect::<Vec<_>>()
                 .join(", ");
+            let shown = if others.is_empty() {
+                "itself".to_owned()
+            } else {
+                shown
+            };
             let more = match others.len().saturating_sub(SHOWN) {
                 0 => String::new(),
                 more => format!(" and {more} more"),

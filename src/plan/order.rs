@@ -56,7 +56,10 @@ pub(super) fn of(mesh: &Mesh, namespace: &Name, workloads: &[&Workload]) -> Orde
             order.waves.resize_with(depth + 1, Vec::new);
         }
         order.waves[*depth].extend(named.iter().cloned());
-        if named.len() > 1 {
+        let calls_itself = members
+            .iter()
+            .any(|member| callers[*member].contains(member));
+        if named.len() > 1 || calls_itself {
             order.circles.push(named);
         }
     }
@@ -100,8 +103,33 @@ fn callers(
         let mut rules = policies.iter().flat_map(|policy| &policy.spec.rules);
         rules.any(|rule| names_callers(rule) && matches_caller(rule, namespace, &identity))
     };
+    // A rule for a whole namespace names a workload among others; one for its account means it.
+    let names_itself = || {
+        let account = &called.service_account;
+        let exact = [
+            format!("{}/ns/{namespace}/sa/{account}", mesh.trust_domain()),
+            format!("cluster.local/ns/{namespace}/sa/{account}"),
+            format!("{namespace}/{account}"),
+        ];
+        let rules = policies.iter().flat_map(|policy| &policy.spec.rules);
+        let mut sources = rules.flat_map(|rule| &rule.from).map(|from| &from.source);
+        sources.any(|source| {
+            let mut fields = source.0.iter();
+            fields.any(|(field, values)| {
+                matches!(field.as_str(), "principals" | "serviceAccounts")
+                    && values.iter().any(|value| exact.contains(value))
+            })
+        })
+    };
     let others = workloads.iter().enumerate();
-    let others = others.filter(|(_, caller)| caller.object != called.object && calls(caller));
+    let others = others.filter(|(_, caller)| {
+        let itself = caller.object == called.object;
+        if itself {
+            names_itself()
+        } else {
+            calls(caller)
+        }
+    });
     others.map(|(at, _)| at).collect()
 }
 

@@ -367,7 +367,15 @@ fn change_standing(
                 &field.path,
                 field.after.clone().unwrap_or(Value::Null),
             );
-        } else if !same(now, field.after.as_ref()) {
+        } else if field.path.last().is_some_and(|key| key == RESTARTED_AT) {
+            // Whoever restarted it since: another value replaces the pods once more.
+            due = true;
+            put(
+                &mut patch,
+                &field.path,
+                field.after.clone().unwrap_or(Value::Null),
+            );
+        } else if narrows(field) || !same(now, field.after.as_ref()) {
             drifts.push(Drift {
                 field: field.path.join("."),
                 says: format!(
@@ -432,6 +440,14 @@ fn put(target: &mut Value, path: &[String], value: Value) {
     }
     if let Value::Object(fields) = target {
         put(fields.entry(key).or_insert(Value::Null), rest, value);
+    }
+}
+
+/// Whether what was there holds all of what will be: then more than that is not a server's default.
+fn narrows(field: &FieldChange) -> bool {
+    match (&field.before, &field.after) {
+        (Some(before), Some(after)) => holds(before, after),
+        _ => false,
     }
 }
 

@@ -127,7 +127,8 @@ fn standing(journal: &Journal) -> (&'static str, Option<String>) {
             ("done with a remainder", Some(left.join(", ")))
         }
         Ended::Finished => ("finished", None),
-        Ended::RolledBack(by) => ("rolled back", Some(format!("by {by}"))),
+        Ended::RolledBack(by, None) => ("rolled back", Some(format!("by {by}"))),
+        Ended::RolledBack(by, Some(to)) => ("rolled back", Some(format!("by {by}, to {to}"))),
     }
 }
 

@@ -182,7 +182,7 @@ impl Standing {
                 ("finished", None, None, Vec::new(), vec![again])
             }
             Ended::Finished => ("finished", None, None, Vec::new(), vec![rollback]),
-            Ended::RolledBack(by) => {
+            Ended::RolledBack(by, _) => {
                 let again = format!("{rollback} {by}");
                 ("rolled back", None, None, Vec::new(), vec![again])
             }

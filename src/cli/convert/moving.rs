@@ -1,23 +1,32 @@
 //! `convert --apply`, `--resume` and `--finish`: the plan is carried out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
 use crate::cli::Context;
+use crate::cli::input::{Unnamed, load_whole};
+use crate::cli::rollback::Back;
+use crate::cli::scope::ScopeArgs;
 use crate::client::{ConnectOptions, RequestTimeout, WriteOptions};
 use crate::error::{Error, why};
 use crate::execute::{Carried, Found, RunEnd, Runs, Settings, Stop, open_run};
 use crate::exit::Exit;
+use crate::inventory::Listed;
 use crate::journal::machine::Until;
 use crate::journal::{Ended, Header, Journal, Purpose, RunId, VERSION};
-use crate::kinds::Name;
+use crate::kinds::authorization::{AuthorizationPolicy, PeerAuthentication, RequestAuthentication};
+use crate::kinds::service::Service;
+use crate::kinds::traffic::VirtualService;
+use crate::kinds::{Name, Resource};
 use crate::mesh::Mesh;
 use crate::mesh::injection::NamespaceInjection;
+use crate::mesh::workloads::Role;
 use crate::plan::{Obstacle, Plan, StepId};
 use crate::report::RunReport;
 use crate::report::plan::PlanEntry;
+use crate::translate;
 
 /// Flags of a run.
 #[derive(Debug, Args)]
@@ -219,6 +228,7 @@ fn apply(
     let namespace = runs.namespace().clone();
     unchanged(args, &planned.plan)?;
     let known = runs.journals()?;
+    all_readable(&known)?;
     if let Some(open) = open_run(&known) {
         return Err(open_already(&namespace, open));
     }
@@ -251,14 +261,18 @@ fn apply(
     let journal = begun(args, runs, planned, &known);
     let settings = args.settings(Until::Done);
     let carried = runs.carry_out(journal, None, &settings, context.ui.as_ref())?;
-    let failed = matches!(carried.end, RunEnd::Halted(..));
-    let exit = tell(runs, &carried, context)?;
-    if failed && args.rollback_on_failure {
-        context.ui.note("taking everything back");
-        let back = crate::cli::rollback::Back::of(&carried.journal.header.run);
-        crate::cli::rollback::carry_out(runs, &back, context)?;
+    if let RunEnd::Halted(step, why) = &carried.end
+        && args.rollback_on_failure
+    {
+        context
+            .ui
+            .note(&format!("{step} failed: {why}; taking everything back"));
+        let back = Back::failed(&carried.journal.header.run, &settings);
+        let back = crate::cli::rollback::carry_out(runs, &back, context)?;
+        // It is all back, and still not moved.
+        return Ok(back.worst(Exit::Negative));
     }
-    Ok(exit)
+    tell(runs, &carried, context)
 }
 
 /// Refuses a plan that is not what the cluster asks for today.
@@ -301,6 +315,8 @@ fn begun(args: &RunArgs, runs: &Runs, planned: &Planned<'_>, known: &[Found]) ->
         client: env!("CARGO_PKG_VERSION").to_owned(),
         accepted: planned.accepted.clone(),
         revision,
+        to: None,
+        seen: seen(planned.mesh, runs.namespace()),
         parallel: args.parallel,
         timeout: args.timeout.limit().unwrap_or(ANY_TIME).as_secs(),
     };
@@ -416,6 +432,17 @@ pub(super) fn resume(args: &RunArgs, runs: &Runs, context: &Context<'_>) -> Resu
         )));
     }
     same_cluster(runs, journal)?;
+    if found.local_only {
+        return Err(Error::new(
+            Exit::Data,
+            format!(
+                "the journal of run {} is gone from the cluster; this machine alone has a copy",
+                found.run
+            ),
+        )
+        .hint("it can be taken back: kubectl ambient rollback"));
+    }
+    nothing_new(runs, journal, context)?;
     if let Some(step) = &args.pause_after {
         known_step(&journal.plan, step)?;
     }
@@ -433,6 +460,87 @@ pub(super) fn resume(args: &RunArgs, runs: &Runs, context: &Context<'_>) -> Resu
     tell(runs, &carried, context)
 }
 
+/// What a plan depends on, of a namespace: each by its key.
+fn seen(mesh: &Mesh, namespace: &Name) -> BTreeSet<String> {
+    fn keys<T: Listed + Resource>(mesh: &Mesh, namespace: &Name, into: &mut BTreeSet<String>) {
+        let all = mesh.within::<T>(namespace).iter();
+        into.extend(all.map(|object| object.reference().key()));
+    }
+    let mut all = BTreeSet::new();
+    keys::<AuthorizationPolicy>(mesh, namespace, &mut all);
+    keys::<RequestAuthentication>(mesh, namespace, &mut all);
+    keys::<PeerAuthentication>(mesh, namespace, &mut all);
+    keys::<VirtualService>(mesh, namespace, &mut all);
+    keys::<Service>(mesh, namespace, &mut all);
+    let workloads = mesh.workloads_in(namespace).iter();
+    let workloads = workloads.filter(|one| one.role == Role::Application && one.has_template);
+    all.extend(workloads.map(|workload| workload.object.key()));
+    all
+}
+
+/// Refuses to go on where something has come since that the plan knows nothing of: nobody would have
+/// looked at it.
+fn nothing_new(runs: &Runs, journal: &Journal, context: &Context<'_>) -> Result<(), Error> {
+    let namespace = runs.namespace();
+    let scope = ScopeArgs::of(namespace);
+    let loaded = load_whole(
+        &scope,
+        translate::READS,
+        translate::WRITES,
+        Unnamed::All,
+        context,
+    )?;
+    let mut known = journal.header.seen.clone();
+    let writes = journal
+        .plan
+        .steps
+        .iter()
+        .flat_map(crate::plan::Step::writes);
+    known.extend(writes.map(|planned| planned.object().key()));
+    // What Istio makes for a waypoint is the waypoint's.
+    let made = |key: &String| {
+        known
+            .iter()
+            .any(|one| one.starts_with("Gateway.") && same_name(one, key))
+    };
+    let now = seen(&loaded.mesh, namespace);
+    let new: Vec<&String> = now
+        .iter()
+        .filter(|key| !known.contains(*key) && !made(key))
+        .collect();
+    if new.is_empty() {
+        return Ok(());
+    }
+    let new: Vec<&str> = new.into_iter().map(String::as_str).collect();
+    Err(Error::new(
+        Exit::Stale,
+        format!(
+            "namespace {namespace} has what the plan of run {} knows nothing of: {}",
+            journal.header.run,
+            new.join(", ")
+        ),
+    )
+    .hint(format!(
+        "take it back and plan anew: kubectl ambient rollback -n {namespace}"
+    )))
+}
+
+/// Whether two keys end in the same namespace and name.
+fn same_name(one: &str, two: &str) -> bool {
+    let name = |key: &str| key.split_once('/').map(|(_, name)| name.to_owned());
+    name(one) == name(two)
+}
+
+/// Refuses to begin anything beside a run that cannot be read: it may be half-way.
+fn all_readable(known: &[Found]) -> Result<(), Error> {
+    known.iter().try_for_each(|found| match readable(found) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.hint(
+            "it may be half-way: nothing is begun beside it; delete its ConfigMaps only when you know that it is not",
+        )),
+    })
+}
+
 fn finishing(journal: &Journal) -> bool {
     let finish = journal.plan.position(&StepId::Finish);
     let state = journal.state();
@@ -443,6 +551,7 @@ fn finishing(journal: &Journal) -> bool {
 pub(super) fn finish(args: &RunArgs, runs: &Runs, context: &Context<'_>) -> Result<Exit, Error> {
     let namespace = runs.namespace();
     let known = runs.journals()?;
+    all_readable(&known)?;
     if let Some(open) = open_run(&known) {
         return Err(open_already(namespace, open));
     }
