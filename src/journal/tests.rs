@@ -480,6 +480,44 @@ fn a_rollback_to_a_step_leaves_what_came_before() {
 }
 
 #[test]
+fn what_a_run_changed_after_it_made_it_is_removed_all_the_same() {
+    let guard = object(Kind::AuthorizationPolicy, "guard");
+    let manifest = json!({"spec": {"a": 1}});
+    let create = Write::Create {
+        object: guard.clone(),
+        manifest: manifest.clone(),
+        generation: None,
+    };
+    let change = Write::between(&guard, &manifest, &json!({"spec": {"a": 2}}));
+    let undone = |writes: &[Write]| {
+        let stages = writes
+            .iter()
+            .map(|write| vec![Planned::Write(write.clone())]);
+        let steps = vec![step(StepId::Policies, 0, stages.collect())];
+        let mut journal = Journal::new(header(), plan_of(steps, Manner::Templates));
+        for (stage, write) in writes.iter().enumerate() {
+            let place = Place {
+                step: 0,
+                stage,
+                write: 0,
+            };
+            let write = write.clone();
+            journal.note("now", Record::Intent { place, write });
+            let generation = Some(1);
+            journal.note("now", Record::Made { place, generation });
+        }
+        let plan = undo(&journal, None).unwrap().plan;
+        let last = plan.steps[0].writes().last().cloned();
+        let Some(Planned::Write(Write::Remove { generation, .. })) = last else {
+            panic!("it is removed last: {last:?}");
+        };
+        generation
+    };
+    assert_eq!(undone(&[create.clone()]), Some(1));
+    assert_eq!(undone(&[create, change]), None);
+}
+
+#[test]
 fn the_step_finish_waits_for_a_command_of_its_own() {
     let (start, plan) = scene(Manner::Templates);
     let mut journal = Journal::new(header(), plan);

@@ -25,16 +25,31 @@ pub fn undo(journal: &Journal, to: Option<&StepId>) -> Option<Undo> {
         None => 0,
         Some(step) => journal.plan.position(step)? + 1,
     };
-    let made = |step: usize, stage: usize, write: usize| -> Option<Write> {
-        if step < from {
-            return None;
-        }
-        match state.writes.get(&Place { step, stage, write })? {
-            Progress::Intended(write) => Some(write.clone()),
-            Progress::Made(write, generation) => Some(remembering(write.clone(), *generation)),
-            Progress::Kept(_) => None,
-        }
-    };
+    let made =
+        |step: usize, stage: usize, at: usize| -> Option<Write> {
+            if step < from {
+                return None;
+            }
+            match state.writes.get(&Place {
+                step,
+                stage,
+                write: at,
+            })? {
+                Progress::Intended(write) => Some(write.clone()),
+                Progress::Made(write, generation) => {
+                    // What the run itself changed afterwards has another generation by now, and one more
+                    // when that is undone.
+                    let again = state.writes.iter().any(|(other, progress)| {
+                    *other != (Place { step, stage, write: at })
+                        && matches!(progress, Progress::Intended(later) | Progress::Made(later, _)
+                            if later.object() == write.object())
+                });
+                    let generation = if again { None } else { *generation };
+                    Some(remembering(write.clone(), generation))
+                }
+                Progress::Kept(_) => None,
+            }
+        };
     let steps = journal.plan.steps.iter().take(from);
     let done: BTreeSet<usize> = state.writes.keys().map(|place| place.step).collect();
     let left = steps
