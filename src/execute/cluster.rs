@@ -14,6 +14,7 @@ use crate::client::{
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::kinds::{Kind, Name, ObjectRef};
+use crate::plan::condition::SETTLING;
 use crate::plan::{Condition, Drift, Evidence, Holds, Planned, Request, Standing, Write};
 
 /// How often a write is tried when somebody else writes the object at the same time.
@@ -93,12 +94,46 @@ pub enum Wait {
     Stopped,
 }
 
+/// How long proxies are given to hear of something, and how often the cluster is looked at meanwhile.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    settling: Duration,
+    look: Duration,
+    long_look: Duration,
+}
+
+impl Pace {
+    /// The default, or what the environment says: the tests have no proxies, and do not wait for them.
+    fn read() -> Self {
+        let settling = std::env::var("KUBECTL_AMBIENT_SETTLING_MILLIS").ok();
+        let settling = settling.and_then(|text| text.parse().ok());
+        match settling.filter(|millis| *millis > 0) {
+            None => Self {
+                settling: SETTLING,
+                look: LOOK,
+                long_look: LONG_LOOK,
+            },
+            Some(millis) => Self {
+                settling: Duration::from_millis(millis),
+                look: LOOK.min(Duration::from_millis(millis)),
+                long_look: LOOK,
+            },
+        }
+    }
+
+    /// The time that counts as having passed, where conditions ask for the default.
+    fn counted(self, waited: Duration) -> Duration {
+        waited.mul_f64(SETTLING.as_secs_f64() / self.settling.as_secs_f64())
+    }
+}
+
 /// A cluster that a run writes to.
 #[derive(Debug)]
 pub struct Cluster<'c> {
     client: &'c Client,
     api: Api,
     options: WriteOptions,
+    pace: Pace,
 }
 
 impl<'c> Cluster<'c> {
@@ -112,6 +147,7 @@ impl<'c> Cluster<'c> {
             client,
             api,
             options,
+            pace: Pace::read(),
         })
     }
 
@@ -243,7 +279,7 @@ impl<'c> Cluster<'c> {
                 None => return Ok(()),
                 // One of the same name that somebody made since is another.
                 Some(object) if object["metadata"]["deletionTimestamp"].is_null() => return Ok(()),
-                Some(_) => sleep(LOOK).await,
+                Some(_) => sleep(self.pace.look).await,
             }
         }
         Ok(())
@@ -261,7 +297,7 @@ impl<'c> Cluster<'c> {
         mut told: impl FnMut(&str),
     ) -> Result<Wait, WriteError> {
         let began = Instant::now();
-        let mut pause = LOOK;
+        let mut pause = self.pace.look;
         let mut failures = 0;
         let mut last_words = String::new();
         loop {
@@ -301,11 +337,11 @@ impl<'c> Cluster<'c> {
                 )));
             }
             if words == last_words {
-                pause = (pause * 2).min(LONG_LOOK);
+                pause = (pause * 2).min(self.pace.long_look);
             } else {
                 told(&words);
                 last_words = words;
-                pause = LOOK;
+                pause = self.pace.look;
             }
             sleep(pause).await;
         }
@@ -317,7 +353,7 @@ impl<'c> Cluster<'c> {
         began: Instant,
     ) -> Result<Vec<(String, Holds)>, WriteError> {
         let mut evidence = Evidence {
-            waited: began.elapsed(),
+            waited: self.pace.counted(began.elapsed()),
             ..Evidence::default()
         };
         for object in conditions.iter().flat_map(Condition::objects) {
