@@ -3,11 +3,16 @@
 //! `make controlplane` builds what is needed; `cargo test --test e2e` then runs these, and only these.
 
 mod access;
+mod contested;
 mod emitted;
 mod faults;
 mod krew;
+mod invariants;
+mod journey;
+mod killed;
 mod lease;
 mod modes;
+mod moving;
 mod plugin;
 mod reading;
 mod rights;

@@ -1,0 +1,232 @@
+//! Runs that somebody or something crosses: another run, a colleague, a signal, pods that never become
+//! ready.
+
+use std::time::Duration;
+
+use harness::fault::{Fault, FaultProxy, Moment, When};
+use harness::{Cluster, Condition, Result, Signal, exists};
+use serde_json::{Value, json};
+
+use crate::invariants;
+use crate::journey::{Journey, same};
+use crate::wealist;
+
+const APPLY: [&str; 4] = ["convert", "--apply", "--guard", "closed"];
+const LEASES: &str = "leases.coordination.k8s.io";
+
+/// The label that enrols the namespace: half of the way.
+fn enrols(journey: &Journey<'_>) -> When {
+    When::patch("namespaces").name(journey.name()).nth(1)
+}
+
+#[test]
+fn of_two_runs_at_once_one_goes_on() -> Result {
+    let plane = wealist::shared()?;
+    let journey = Journey::shop(plane)?;
+    let start = journey.snapshot()?;
+    let recorder = journey.record()?;
+    let proxy = plane.faults()?;
+    let slow = proxy.rule(enrols(&journey), Fault::delay(Duration::from_secs(5)));
+    let words: Vec<&str> = APPLY.iter().copied().chain(["--yes"]).collect();
+    let first = journey.command(&words)?.through(&proxy).start()?;
+    proxy.wait_for(&When::patch("services").name("pay"), 1)?;
+    let lease = journey
+        .namespace()
+        .wait(LEASES, "kubectl-ambient", &exists())?;
+    let holder = lease["spec"]["holderIdentity"].as_str().unwrap_or_default();
+    for second in [&["rollback"][..], &["convert", "--resume"]] {
+        let done = journey.run(second)?.exited(1)?;
+        let says = format!("is locked by {holder}");
+        assert!(done.stderr.contains(&says), "{says}: {done}");
+    }
+    let done = journey.run(&APPLY)?;
+    assert!(matches!(done.code(), Some(1 | 6)), "{done}");
+    first.finish()?.exited(0)?;
+    assert_eq!(slow.done(), 1);
+    journey.has_pods(2, "1/1")?;
+    journey.run(&["rollback"])?.exited(0)?;
+    journey.is_as(&start, "back")?;
+    invariants::hold(&recorder.history()?, journey.shop_needs())
+}
+
+#[test]
+fn a_signal_stops_it_where_it_can_go_on() -> Result {
+    let plane = wealist::shared()?;
+    let journey = Journey::shop(plane)?;
+    let start = journey.snapshot()?;
+    let recorder = journey.record()?;
+    for (signal, code) in [(Signal::Interrupt, 130), (Signal::Terminate, 143)] {
+        let proxy = plane.faults()?;
+        let rule = proxy.rule(enrols(&journey), Fault::signal(signal, Moment::Applied));
+        journey.run_through(&proxy, &APPLY)?.exited(code)?;
+        assert_eq!(rule.done(), 1);
+        // The lock is given back at once.
+        assert_eq!(journey.namespace().get(LEASES, "kubectl-ambient")?, None);
+        journey.has_pods(2, "2/2")?;
+        if signal == Signal::Interrupt {
+            journey.run(&["convert", "--resume"])?.exited(0)?;
+            journey.has_pods(2, "1/1")?;
+        }
+        journey.run(&["rollback"])?.exited(0)?;
+        journey.is_as(&start, "back")?;
+    }
+    invariants::hold(&recorder.history()?, journey.shop_needs())
+}
+
+/// Has a colleague edit something when the namespace is enrolled.
+fn colleague(
+    proxy: &FaultProxy,
+    journey: &Journey<'_>,
+    kind: &'static str,
+    name: &'static str,
+    patch: Value,
+) {
+    let cluster: Cluster = journey.plane.cluster().clone();
+    let home = journey.name().to_owned();
+    let edit = move || {
+        drop(cluster.patch(kind, &home, name, &patch));
+    };
+    proxy.rule(enrols(journey), Fault::call(Moment::Applied, edit));
+}
+
+#[test]
+fn what_a_colleague_edits_in_the_middle_is_named_and_kept() -> Result {
+    let plane = wealist::shared()?;
+    let journey = Journey::shop(plane)?;
+    let start = journey.snapshot()?;
+    let recorder = journey.record()?;
+    let proxy = plane.faults()?;
+    let timeout = json!({"spec": {"http": [
+        {"timeout": "7s", "route": [{"destination": {"host": "pay", "port": {"number": 80}}}]},
+    ]}});
+    colleague(&proxy, &journey, "VirtualService", "pay", timeout);
+    let done = journey.run_through(&proxy, &APPLY)?.exited(7)?;
+    let says = done.stdout.clone() + &done.stderr;
+    assert!(says.contains("VirtualService/pay"), "{done}");
+    assert!(says.contains("spec.http"), "{done}");
+    let route = journey.namespace().get("VirtualService", "pay")?;
+    let route = route.unwrap_or_default();
+    assert_eq!(route["spec"]["http"][0]["timeout"], "7s");
+    // Going on does not make it go away.
+    journey.run(&["convert", "--resume"])?.exited(7)?;
+    journey.run(&["rollback"])?.exited(0)?;
+    let mut expected = start;
+    let kept = journey.snapshot()?;
+    let key = "virtualservices.networking.istio.io/pay";
+    expected.insert(key.to_owned(), kept[key].clone());
+    assert_eq!(kept[key]["spec"]["http"][0]["timeout"], "7s");
+    same(&expected, &kept, "back, with what the colleague wrote")?;
+    invariants::hold(&recorder.history()?, journey.shop_needs())
+}
+
+#[test]
+fn drift_is_kept_by_a_rollback_unless_told() -> Result {
+    let plane = wealist::shared()?;
+    let policies = "authorizationpolicies.security.istio.io";
+    for overwrite in [false, true] {
+        let journey = Journey::shop(plane)?;
+        let start = journey.snapshot()?;
+        journey.run(&APPLY)?.exited(0)?;
+        // One that the run changed, and one that it made.
+        let ours =
+            json!({"spec": {"selector": {"matchLabels": {"security.istio.io/tlsMode": "mine"}}}});
+        journey.namespace().patch(policies, "pay-callers", &ours)?;
+        let more = json!({"spec": {"rules": [{"to": [{"operation": {"paths": ["/mine"]}}]}]}});
+        journey.namespace().patch(policies, "pay-admin-wp", &more)?;
+        let flag = overwrite.then_some("--overwrite-drift");
+        let words: Vec<&str> = ["rollback"].into_iter().chain(flag).collect();
+        let done = journey.run(&words)?;
+        let now = journey.snapshot()?;
+        if overwrite {
+            done.exited(0)?;
+            same(&start, &now, "overwritten")?;
+            continue;
+        }
+        let says = done.stdout.clone() + &done.stderr;
+        let mut expected = start;
+        for name in ["pay-callers", "pay-admin-wp"] {
+            assert!(
+                says.contains(&format!("AuthorizationPolicy/{name}")),
+                "{done}"
+            );
+            let key = format!("{policies}/{name}");
+            assert!(now.contains_key(&key), "{name}: {done}");
+            expected.insert(key.clone(), now[&key].clone());
+        }
+        assert!(says.contains("tlsMode"), "{done}");
+        let callers = &now[&format!("{policies}/pay-callers")];
+        let label = &callers["spec"]["selector"]["matchLabels"]["security.istio.io/tlsMode"];
+        assert_eq!(label, "mine");
+        same(&expected, &now, "kept")?;
+    }
+    Ok(())
+}
+
+/// Holds the pods that come of a workload's new template, before the run hears that it was written.
+fn hold_new_pods(proxy: &FaultProxy, journey: &Journey<'_>, workload: &'static str) {
+    let cluster: Cluster = journey.plane.cluster().clone();
+    let home = journey.name().to_owned();
+    let hold = move || {
+        let selector = format!("app={workload},sidecar.istio.io/inject=false");
+        let one = Condition::over("to be one", |pods| match pods {
+            [_] => Ok(()),
+            other => Err(format!("{} pods", other.len())),
+        });
+        let pods = cluster.wait_all("Pod", &home, &selector, &one);
+        for pod in pods.unwrap_or_default() {
+            let name = pod["metadata"]["name"].as_str().unwrap_or_default();
+            let hold =
+                json!({"metadata": {"annotations": {"kubectl-ambient.test/hold": "unready"}}});
+            drop(cluster.patch("Pod", &home, name, &hold));
+            let unready = Condition::that("to be unready", |pod| {
+                pod["status"]["containerStatuses"][0]["ready"] == false
+            });
+            drop(cluster.wait("Pod", &home, name, &unready));
+        }
+    };
+    let patched = When::patch("deployments.apps").name(workload).nth(1);
+    proxy.rule(patched, Fault::call(Moment::Applied, hold));
+}
+
+#[test]
+fn a_rollout_that_never_becomes_ready_halts_the_run() -> Result {
+    let plane = wealist::shared()?;
+    let journey = Journey::shop(plane)?;
+    let start = journey.snapshot()?;
+    let recorder = journey.record()?;
+    let proxy = plane.faults()?;
+    hold_new_pods(&proxy, &journey, "pay");
+    let words: Vec<&str> = APPLY.iter().copied().chain(["--timeout", "12s"]).collect();
+    let done = journey.run_through(&proxy, &words)?.exited(7)?;
+    let says = done.stdout.clone() + &done.stderr;
+    assert!(says.contains("switch/pay"), "{done}");
+    assert!(says.contains("Deployment/pay"), "{done}");
+    assert!(
+        says.contains("--resume") && says.contains("rollback"),
+        "{done}"
+    );
+    // What comes after it was not begun.
+    assert!(journey.namespace().get("VirtualService", "pay")?.is_some());
+    let done = journey.run(&["convert", "--resume", "--timeout", "2s"])?;
+    done.exited(7)?;
+    journey.run(&["rollback"])?.exited(0)?;
+    journey.wait_ready(2, "2/2")?;
+    journey.is_as(&start, "back")?;
+    invariants::hold(&recorder.history()?, journey.shop_needs())
+}
+
+#[test]
+fn a_run_that_fails_takes_itself_back_when_told() -> Result {
+    let plane = wealist::shared()?;
+    let journey = Journey::shop(plane)?;
+    let start = journey.snapshot()?;
+    let recorder = journey.record()?;
+    let proxy = plane.faults()?;
+    hold_new_pods(&proxy, &journey, "front");
+    let more = ["--timeout", "12s", "--rollback-on-failure"];
+    let words: Vec<&str> = APPLY.iter().copied().chain(more).collect();
+    journey.run_through(&proxy, &words)?.exited(7)?;
+    journey.wait_ready(2, "2/2")?;
+    journey.is_as(&start, "taken back")?;
+    invariants::hold(&recorder.history()?, journey.shop_needs())
+}

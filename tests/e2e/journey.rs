@@ -1,0 +1,369 @@
+//! A namespace that is moved to ambient mode and back: how the command is run for it, what it is like
+//! between runs, and the small shop that most of these tests move.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use harness::fault::FaultProxy;
+use harness::{ControlPlane, Done, Error, Invocation, Namespace, Namespaces, Recorder, Result};
+use harness::{pods_ready, ready_column};
+use serde_json::{Value, json};
+
+use crate::invariants::Needs;
+
+/// What people write or istiod makes of it; what Kubernetes makes of it by itself (pods, ReplicaSets,
+/// endpoints) follows from it.
+const KINDS: [&str; 20] = [
+    "ConfigMap",
+    "ServiceAccount",
+    "Service",
+    "deployments.apps",
+    "statefulsets.apps",
+    "daemonsets.apps",
+    "jobs.batch",
+    "cronjobs.batch",
+    "horizontalpodautoscalers.autoscaling",
+    "poddisruptionbudgets.policy",
+    "networkpolicies.networking.k8s.io",
+    "gateways.gateway.networking.k8s.io",
+    "httproutes.gateway.networking.k8s.io",
+    "gateways.networking.istio.io",
+    "virtualservices.networking.istio.io",
+    "destinationrules.networking.istio.io",
+    "serviceentries.networking.istio.io",
+    "authorizationpolicies.security.istio.io",
+    "requestauthentications.security.istio.io",
+    "peerauthentications.security.istio.io",
+];
+
+/// What the invariants are judged by.
+pub(crate) const RECORDED: [&str; 8] = [
+    "Namespace",
+    "Pod",
+    "Service",
+    "deployments.apps",
+    "leases.coordination.k8s.io",
+    "gateways.gateway.networking.k8s.io",
+    "authorizationpolicies.security.istio.io",
+    "virtualservices.networking.istio.io",
+];
+
+/// For how long the Lease lasts here, in seconds.
+pub(crate) const LEASE: &str = "2";
+
+/// A workload that calls and one that is called: its policies ask for a waypoint, a guard and the
+/// waypoint's exemption, its route becomes an HTTPRoute, and its NetworkPolicy does not admit HBONE.
+pub(crate) const SHOP: &str = r#"
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: front, namespace: shop}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: pay, namespace: shop}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: front, namespace: shop}
+spec:
+  replicas: 1
+  selector: {matchLabels: {app: front}}
+  template:
+    metadata: {labels: {app: front}}
+    spec: {serviceAccountName: front, containers: [{name: front, image: front}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: pay, namespace: shop}
+spec:
+  replicas: 1
+  selector: {matchLabels: {app: pay}}
+  template:
+    metadata: {labels: {app: pay}}
+    spec:
+      serviceAccountName: pay
+      containers: [{name: pay, image: pay, ports: [{containerPort: 8080}]}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: front, namespace: shop}
+spec: {selector: {app: front}, ports: [{name: http, port: 80, targetPort: 8080}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: pay, namespace: shop}
+spec: {selector: {app: pay}, ports: [{name: http, port: 80, targetPort: 8080}]}
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: pay-callers, namespace: shop}
+spec:
+  selector: {matchLabels: {app: pay}}
+  action: ALLOW
+  rules:
+  - from: [{source: {principals: [cluster.local/ns/shop/sa/front]}}]
+    to: [{operation: {methods: [GET]}}]
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: pay-admin, namespace: shop}
+spec:
+  selector: {matchLabels: {app: pay}}
+  action: DENY
+  rules: [{to: [{operation: {paths: ["/admin*"]}}]}]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: pay, namespace: shop}
+spec:
+  hosts: [pay]
+  http:
+  - match: [{headers: {x-channel: {exact: mobile}}}]
+    headers: {request: {set: {x-page: "20"}}}
+    route: [{destination: {host: pay, port: {number: 80}}}]
+  - route: [{destination: {host: pay, port: {number: 80}}}]
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: pay, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: pay}}
+  policyTypes: [Ingress]
+  ingress:
+  - from: [{podSelector: {matchLabels: {app: front}}}]
+"#;
+
+/// A namespace that is moved, on its control plane.
+pub(crate) struct Journey<'p> {
+    pub(crate) plane: &'p ControlPlane,
+    set: Namespaces,
+    short: String,
+}
+
+impl<'p> Journey<'p> {
+    /// The shop, injected, with all its pods ready.
+    pub(crate) fn shop(plane: &'p ControlPlane) -> Result<Self> {
+        let journey = Self::of(plane, "shop", SHOP, &json!({"istio-injection": "enabled"}))?;
+        journey.wait_ready(2, "2/2")?;
+        Ok(journey)
+    }
+
+    /// A namespace with these labels and these manifests, which call it `short`.
+    pub(crate) fn of(
+        plane: &'p ControlPlane,
+        short: &str,
+        manifests: &str,
+        labels: &Value,
+    ) -> Result<Self> {
+        let set = plane.namespaces(&[short])?;
+        set.of(short)?.label(labels)?;
+        set.apply(manifests)?;
+        Ok(Self {
+            plane,
+            set,
+            short: short.to_owned(),
+        })
+    }
+
+    /// One of several namespaces, whose objects are there.
+    pub(crate) fn among(plane: &'p ControlPlane, set: Namespaces, short: &str) -> Self {
+        Self {
+            plane,
+            set,
+            short: short.to_owned(),
+        }
+    }
+
+    /// The namespace.
+    #[expect(clippy::unwrap_used, reason = "it was made with this name")]
+    pub(crate) fn namespace(&self) -> &Namespace {
+        self.set.of(&self.short).unwrap()
+    }
+
+    /// Its real name.
+    pub(crate) fn name(&self) -> &str {
+        self.namespace().name()
+    }
+
+    /// Waits for exactly so many pods, all ready.
+    #[track_caller]
+    pub(crate) fn wait_ready(&self, count: usize, ready: &str) -> Result {
+        self.namespace().wait_all(
+            "Pod",
+            "!gateway.networking.k8s.io/gateway-name",
+            &pods_ready(count, ready),
+        )?;
+        Ok(())
+    }
+
+    /// The command for this namespace, with the test's own times.
+    pub(crate) fn command(&self, words: &[&str]) -> Result<Invocation<'p>> {
+        let words: Vec<&str> = words.iter().copied().chain(["-n", self.name()]).collect();
+        Ok(self
+            .plane
+            .ambient(words)?
+            .env("KUBECTL_AMBIENT_LEASE_SECONDS", LEASE)
+            .env("KUBECTL_AMBIENT_SETTLING_MILLIS", "50")
+            .within(Duration::from_secs(180)))
+    }
+
+    /// Runs the command, which goes ahead without asking.
+    #[track_caller]
+    pub(crate) fn run(&self, words: &[&str]) -> Result<Done> {
+        let words: Vec<&str> = words.iter().copied().chain(["--yes"]).collect();
+        self.command(&words)?.run()
+    }
+
+    /// Runs the command through a proxy.
+    #[track_caller]
+    pub(crate) fn run_through(&self, proxy: &FaultProxy, words: &[&str]) -> Result<Done> {
+        let words: Vec<&str> = words.iter().copied().chain(["--yes"]).collect();
+        self.command(&words)?.through(proxy).run()
+    }
+
+    /// Runs the command; as long as the Lease of one that was killed lasts, it is run again.
+    #[track_caller]
+    pub(crate) fn run_when_free(&self, words: &[&str]) -> Result<Done> {
+        for _ in 0..30 {
+            let done = self.run(words)?;
+            if done.code() != Some(1) || !done.stderr.contains("is locked by") {
+                return Ok(done);
+            }
+            let pause = Duration::from_millis(300);
+            std::thread::sleep(pause);
+        }
+        Err(Error::new(format!(
+            "the lock of {} is never free",
+            self.name()
+        )))
+    }
+
+    /// Records what the invariants ask about.
+    pub(crate) fn record(&self) -> Result<Recorder> {
+        self.plane.record(&RECORDED, &[self.name()])
+    }
+
+    /// What the shop needs at every moment.
+    pub(crate) fn shop_needs(&self) -> Needs<'_> {
+        Needs {
+            namespace: self.name(),
+            bound: &["pay"],
+            denied: Some(("pay", "/admin*")),
+        }
+    }
+
+    /// What is there, as people would write it: without what Kubernetes itself maintains.
+    #[track_caller]
+    pub(crate) fn snapshot(&self) -> Result<BTreeMap<String, Value>> {
+        let mut objects = BTreeMap::new();
+        let namespace = self.plane.cluster().get("Namespace", "", self.name())?;
+        objects.insert(
+            "Namespace".to_owned(),
+            essential(namespace.unwrap_or_default()),
+        );
+        for kind in KINDS {
+            for object in self.namespace().list(kind)? {
+                if is_made_by_others(&object) {
+                    continue;
+                }
+                let name = object["metadata"]["name"].as_str().unwrap_or_default();
+                objects.insert(format!("{kind}/{name}"), essential(object));
+            }
+        }
+        Ok(objects)
+    }
+
+    /// Fails unless the namespace is now as it was then.
+    #[track_caller]
+    pub(crate) fn is_as(&self, then: &BTreeMap<String, Value>, what: &str) -> Result {
+        same(then, &self.snapshot()?, what)
+    }
+
+    /// Fails unless these pods, and no others beside waypoints', are there and ready so.
+    #[track_caller]
+    pub(crate) fn has_pods(&self, count: usize, ready: &str) -> Result {
+        let pods = self.namespace().list("Pod")?;
+        let pods: Vec<String> = pods
+            .iter()
+            .filter(|pod| {
+                pod["metadata"]["labels"]["gateway.networking.k8s.io/gateway-name"].is_null()
+            })
+            .filter(|pod| pod["metadata"]["deletionTimestamp"].is_null())
+            .map(ready_column)
+            .collect();
+        assert_eq!(pods, vec![ready; count], "{}", self.name());
+        Ok(())
+    }
+}
+
+/// Fails with the first difference of two snapshots.
+#[track_caller]
+pub(crate) fn same(
+    then: &BTreeMap<String, Value>,
+    now: &BTreeMap<String, Value>,
+    what: &str,
+) -> Result {
+    let at = |error: String| Err(Error::new(format!("{what}: {error}")));
+    for (name, before) in then {
+        match now.get(name) {
+            None => return at(format!("{name} is gone")),
+            Some(after) if after != before => {
+                return at(format!("{name} is\n{after:#}\nand was\n{before:#}"));
+            }
+            Some(_) => {}
+        }
+    }
+    match now.keys().find(|name| !then.contains_key(*name)) {
+        Some(more) => at(format!("{more} is new: {:#}", now[more])),
+        None => Ok(()),
+    }
+}
+
+/// What other objects own, what every namespace has, and our journals.
+fn is_made_by_others(object: &Value) -> bool {
+    let meta = &object["metadata"];
+    meta["ownerReferences"].is_array()
+        || !meta["labels"]["kubectl-ambient/run"].is_null()
+        || !meta["deletionTimestamp"].is_null()
+        || [
+            "kube-root-ca.crt",
+            "istio-ca-root-cert",
+            "istio-ca-crl",
+            "default",
+        ]
+        .iter()
+        .any(|own| meta["name"] == *own)
+}
+
+fn essential(mut object: Value) -> Value {
+    if let Some(fields) = object.as_object_mut() {
+        fields.remove("status");
+    }
+    if let Some(meta) = object["metadata"].as_object_mut() {
+        for field in [
+            "resourceVersion",
+            "uid",
+            "generation",
+            "managedFields",
+            "creationTimestamp",
+        ] {
+            meta.remove(field);
+        }
+        if let Some(annotations) = meta.get_mut("annotations").and_then(Value::as_object_mut) {
+            annotations.remove("deployment.kubernetes.io/revision");
+            annotations.remove("deprecated.daemonset.template.generation");
+            if annotations.is_empty() {
+                meta.remove("annotations");
+            }
+        }
+    }
+    // The time of a restart is another each time.
+    if let Some(annotations) = object
+        .pointer_mut("/spec/template/metadata/annotations")
+        .and_then(Value::as_object_mut)
+        && let Some(at) = annotations.get_mut("kubectl.kubernetes.io/restartedAt")
+    {
+        *at = json!("once");
+    }
+    object
+}

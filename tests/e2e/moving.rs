@@ -1,0 +1,161 @@
+//! Namespaces that are moved and taken back, undisturbed: wealist, by either label that injects.
+
+use harness::{Done, Result, condition};
+use serde_json::{Value, json};
+
+use crate::invariants::{self, Needs};
+use crate::journey::{Journey, same};
+use crate::wealist::{self, PODS};
+
+/// Other namespaces have sidecars, which may call past a waypoint: they are refused.
+const APPLY: [&str; 4] = ["convert", "--apply", "--guard", "closed"];
+
+/// What needs a waypoint.
+const NEEDS: [&str; 5] = [
+    "api-gateway",
+    "user-service",
+    "product-service",
+    "order-service",
+    "payment-service",
+];
+
+/// A copy of wealist, whose namespace has these labels.
+fn wealist(labels: &Value) -> Result<Journey<'static>> {
+    let plane = wealist::shared()?;
+    let set = plane.namespaces(&["default", "istio-ingress"])?;
+    set.of("default")?.label(labels)?;
+    let home = set.of("default")?.name().to_owned();
+    // What a storage provisioner would make for the claim of mongodb.
+    plane.cluster().apply(
+        &json!({
+            "apiVersion": "v1", "kind": "PersistentVolume",
+            "metadata": {"name": home},
+            "spec": {
+                "accessModes": ["ReadWriteOnce"],
+                "capacity": {"storage": "20Gi"},
+                "claimRef": {"name": "data-mongodb-0", "namespace": home},
+                "hostPath": {"path": "/nowhere"},
+            },
+        })
+        .to_string(),
+    )?;
+    for mut object in wealist::sources(wealist::Sidecars::Native)? {
+        // The original has this one.
+        let ports = object.pointer_mut("/spec/ports");
+        for port in ports.and_then(Value::as_array_mut).into_iter().flatten() {
+            port.as_object_mut().map(|port| port.remove("nodePort"));
+        }
+        if object["kind"] != "Namespace" {
+            set.apply(&object.to_string())?;
+        }
+    }
+    let journey = Journey::among(plane, set, "default");
+    journey.wait_ready(PODS, "2/2")?;
+    Ok(journey)
+}
+
+/// All waypoints are programmed, all policies with targets accepted there.
+fn is_accepted(journey: &Journey<'_>) -> Result {
+    let gateways = "gateways.gateway.networking.k8s.io";
+    let waypoints = journey.namespace().list(gateways)?;
+    assert!(!waypoints.is_empty());
+    for waypoint in waypoints {
+        let name = waypoint["metadata"]["name"].as_str().unwrap_or_default();
+        journey
+            .namespace()
+            .wait(gateways, name, &condition("Programmed", "True"))?;
+    }
+    for kind in ["AuthorizationPolicy", "RequestAuthentication"] {
+        for policy in journey.namespace().list(kind)? {
+            let name = policy["metadata"]["name"].as_str().unwrap_or_default();
+            if policy["spec"]["targetRefs"].is_array() && kind == "AuthorizationPolicy" {
+                journey
+                    .namespace()
+                    .wait(kind, name, &condition("WaypointAccepted", "True"))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn run_of(done: &Done) -> String {
+    let run = done.stdout.lines().next().unwrap_or_default();
+    let mut words = run.split_whitespace();
+    words.nth(1).unwrap_or_default().to_owned()
+}
+
+/// There, back, there again, to the end, and back from there.
+fn there_and_back(labels: &Value) -> Result {
+    let journey = wealist(labels)?;
+    let start = journey.snapshot()?;
+    let recorder = journey.record()?;
+
+    journey.run(&APPLY)?.exited(0)?;
+    journey.has_pods(PODS, "1/1")?;
+    is_accepted(&journey)?;
+    let done = journey.snapshot()?;
+    let back = journey.run(&["rollback"])?.exited(0)?;
+    journey.wait_ready(PODS, "2/2")?;
+    journey.is_as(&start, "back")?;
+
+    // What was taken back is done again by taking that back.
+    let again = run_of(&back);
+    let again = journey.run(&["rollback", &again])?.exited(0)?;
+    journey.has_pods(PODS, "1/1")?;
+    is_accepted(&journey)?;
+    same(&done, &journey.snapshot()?, "a rollback taken back")?;
+    journey.run(&["rollback", &run_of(&again)])?.exited(0)?;
+    journey.is_as(&start, "back from a rollback taken back")?;
+
+    journey.run(&APPLY)?.exited(0)?;
+    same(&done, &journey.snapshot()?, "a second time")?;
+    journey.run(&["convert", "--finish"])?.exited(0)?;
+    is_accepted(&journey)?;
+    journey.run(&["rollback"])?.exited(0)?;
+    journey.has_pods(PODS, "2/2")?;
+    journey.is_as(&start, "back from the end")?;
+
+    let needs = Needs {
+        namespace: journey.name(),
+        bound: &NEEDS,
+        denied: None,
+    };
+    invariants::hold(&recorder.history()?, needs)
+}
+
+#[test]
+fn wealist_goes_there_and_back() -> Result {
+    there_and_back(&json!({"istio-injection": "enabled"}))
+}
+
+#[test]
+fn wealist_of_a_revision_goes_there_and_back() -> Result {
+    there_and_back(&json!({"istio.io/rev": "default"}))
+}
+
+/// What is moved is not moved again, and what was not moved is not taken back.
+#[test]
+fn there_is_nothing_to_do_twice() -> Result {
+    let plane = wealist::shared()?;
+    let journey = Journey::shop(plane)?;
+    let start = journey.snapshot()?;
+    let done = journey.run(&["rollback"])?.exited(1)?;
+    assert!(done.stderr.contains("no journal"), "{done}");
+    let done = journey.run(&["convert", "--resume"])?.exited(1)?;
+    assert!(done.stderr.contains("no open run"), "{done}");
+    journey.is_as(&start, "nothing was done")?;
+
+    journey.run(&APPLY)?.exited(0)?;
+    let moved = journey.snapshot()?;
+    let done = journey.run(&APPLY)?.exited(0)?;
+    assert!(done.stdout.contains("nothing to move"), "{done}");
+    journey.is_as(&moved, "moved already")?;
+    journey.run(&["rollback"])?.exited(0)?;
+    journey.is_as(&start, "back")?;
+    let done = journey.run(&["rollback"])?.exited(1)?;
+    assert!(
+        done.stderr.contains("no move that was not rolled back"),
+        "{done}"
+    );
+    journey.is_as(&start, "back already")
+}
