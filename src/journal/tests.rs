@@ -513,7 +513,7 @@ fn what_a_run_changed_after_it_made_it_is_removed_all_the_same() {
         };
         generation
     };
-    assert_eq!(undone(&[create.clone()]), Some(1));
+    assert_eq!(undone(std::slice::from_ref(&create)), Some(1));
     assert_eq!(undone(&[create, change]), None);
 }
 
