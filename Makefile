@@ -19,6 +19,7 @@ bench-cluster: controlplane # time and memory of `check -A` against a real API s
 
 soak: # the property tests, all of them in the library, with 200 times their cases: some ten minutes
 	PROPTEST_CASES=51200 cargo test --locked --release --lib
+	KUBECTL_AMBIENT_EVERY_CUT=1 cargo test --locked --test e2e -- killed
 
 # Platforms whose standard library is not installed are named as not built. What the checksums of plugin.yaml
 # are of stands in target/dist-archives afterwards.

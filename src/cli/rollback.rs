@@ -176,7 +176,7 @@ enum Work<'k> {
         journal: Box<Journal>,
     },
     /// There is nothing to undo.
-    Nothing(Option<&'k Found>),
+    Nothing(&'k Found),
 }
 
 fn work<'k>(runs: &Runs, back: &Back, known: &'k [Found]) -> Result<Work<'k>, Error> {
@@ -229,7 +229,7 @@ fn work<'k>(runs: &Runs, back: &Back, known: &'k [Found]) -> Result<Work<'k>, Er
         .hint(format!("its steps: {}", steps.join(", ")))
     })?;
     if undo.plan.is_empty() {
-        return Ok(Work::Nothing(Some(undone)));
+        return Ok(Work::Nothing(undone));
     }
     Ok(Work::New {
         journal: Box::new(begun(
@@ -331,7 +331,10 @@ fn by_hand<'k>(args: &RollbackArgs, runs: &Runs, context: &Context<'_>) -> Resul
         args.delete_waypoint,
     );
     if plan.is_empty() && obstacles.is_empty() {
-        return Ok(Work::Nothing(None));
+        return Err(Error::new(
+            Exit::Negative,
+            format!("namespace {namespace} has no journal, and nothing in it was moved by hand"),
+        ));
     }
     if let Some(unread) = mesh.inventory().unread.first() {
         return Err(Error::new(
@@ -414,13 +417,8 @@ fn finish(runs: &Runs, back: &Back, work: Work<'_>, context: &Context<'_>) -> Re
         Work::Nothing(undone) => {
             // It was stopped before it changed anything.
             let header = context.output.header(runs.context().map(str::to_owned));
-            let now = match undone {
-                Some(undone) => {
-                    runs.note_rolled_back(undone, &undone.run)?;
-                    format!("run {} changed nothing that is to be undone", undone.run)
-                }
-                None => "nothing in it was moved".to_owned(),
-            };
+            runs.note_rolled_back(undone, &undone.run)?;
+            let now = format!("run {} changed nothing that is to be undone", undone.run);
             context.answer(&RunReport::nothing(runs.namespace(), now, header))?;
             return Ok(Exit::Ok);
         }

@@ -225,7 +225,7 @@ fn a_run_that_fails_takes_itself_back_when_told() -> Result {
     hold_new_pods(&proxy, &journey, "front");
     let more = ["--timeout", "12s", "--rollback-on-failure"];
     let words: Vec<&str> = APPLY.iter().copied().chain(more).collect();
-    journey.run_through(&proxy, &words)?.exited(7)?;
+    journey.run_through(&proxy, &words)?.exited(1)?;
     journey.wait_ready(2, "2/2")?;
     journey.is_as(&start, "taken back")?;
     invariants::hold(&recorder.history()?, journey.shop_needs())
