@@ -2,8 +2,8 @@
 //! same start.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use harness::fault::{Fault, Moment, Request, When};
 use harness::{ControlPlane, Error, Result, Signal, gone};
@@ -234,8 +234,8 @@ fn a_run_that_is_killed_after_any_write_goes_on_and_back() -> Result {
     let failed = |error: Error| {
         failures
             .lock()
-            .unwrap_or_else(|e| e.into_inner())
-            .push(error)
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(error);
     };
     std::thread::scope(|scope| {
         for _ in 1..SIDE_BY_SIDE {
@@ -246,7 +246,9 @@ fn a_run_that_is_killed_after_any_write_goes_on_and_back() -> Result {
         }
         work(&first).unwrap_or_else(failed);
     });
-    let failures = failures.into_inner().unwrap_or_else(|e| e.into_inner());
+    let failures = failures
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
     match failures.into_iter().next() {
         None => Ok(()),
         Some(error) => Err(error),
