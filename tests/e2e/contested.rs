@@ -8,8 +8,7 @@ use harness::{Cluster, Condition, Result, Signal, exists};
 use serde_json::{Value, json};
 
 use crate::invariants;
-use crate::journey::{Journey, same};
-use crate::wealist;
+use crate::journey::{self, Journey, same};
 
 const APPLY: [&str; 4] = ["convert", "--apply", "--guard", "closed"];
 const LEASES: &str = "leases.coordination.k8s.io";
@@ -21,7 +20,7 @@ fn enrols(journey: &Journey<'_>) -> When {
 
 #[test]
 fn of_two_runs_at_once_one_goes_on() -> Result {
-    let plane = wealist::shared()?;
+    let plane = journey::plane()?;
     let journey = Journey::shop(plane)?;
     let start = journey.snapshot()?;
     let recorder = journey.record()?;
@@ -51,7 +50,7 @@ fn of_two_runs_at_once_one_goes_on() -> Result {
 
 #[test]
 fn a_signal_stops_it_where_it_can_go_on() -> Result {
-    let plane = wealist::shared()?;
+    let plane = journey::plane()?;
     let journey = Journey::shop(plane)?;
     let start = journey.snapshot()?;
     let recorder = journey.record()?;
@@ -91,7 +90,7 @@ fn colleague(
 
 #[test]
 fn what_a_colleague_edits_in_the_middle_is_named_and_kept() -> Result {
-    let plane = wealist::shared()?;
+    let plane = journey::plane()?;
     let journey = Journey::shop(plane)?;
     let start = journey.snapshot()?;
     let recorder = journey.record()?;
@@ -121,7 +120,7 @@ fn what_a_colleague_edits_in_the_middle_is_named_and_kept() -> Result {
 
 #[test]
 fn drift_is_kept_by_a_rollback_unless_told() -> Result {
-    let plane = wealist::shared()?;
+    let plane = journey::plane()?;
     let policies = "authorizationpolicies.security.istio.io";
     for overwrite in [false, true] {
         let journey = Journey::shop(plane)?;
@@ -190,7 +189,7 @@ fn hold_new_pods(proxy: &FaultProxy, journey: &Journey<'_>, workload: &'static s
 
 #[test]
 fn a_rollout_that_never_becomes_ready_halts_the_run() -> Result {
-    let plane = wealist::shared()?;
+    let plane = journey::plane()?;
     let journey = Journey::shop(plane)?;
     let start = journey.snapshot()?;
     let recorder = journey.record()?;
@@ -217,7 +216,7 @@ fn a_rollout_that_never_becomes_ready_halts_the_run() -> Result {
 
 #[test]
 fn a_run_that_fails_takes_itself_back_when_told() -> Result {
-    let plane = wealist::shared()?;
+    let plane = journey::plane()?;
     let journey = Journey::shop(plane)?;
     let start = journey.snapshot()?;
     let recorder = journey.record()?;

@@ -2,6 +2,7 @@
 //! between runs, and the small shop that most of these tests move.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use harness::fault::FaultProxy;
@@ -10,6 +11,7 @@ use harness::{pods_ready, ready_column};
 use serde_json::{Value, json};
 
 use crate::invariants::Needs;
+use crate::wealist;
 
 /// What people write or istiod makes of it; what Kubernetes makes of it by itself (pods, ReplicaSets,
 /// endpoints) follows from it.
@@ -132,6 +134,16 @@ spec:
   ingress:
   - from: [{podSelector: {matchLabels: {app: front}}}]
 "#;
+
+/// The control plane that tests share whose namespaces have sidecars. It is not the one whose mesh others
+/// read: a sidecar in any namespace is a caller that goes past waypoints, and reports say so.
+pub(crate) fn plane() -> Result<&'static ControlPlane> {
+    static PLANE: OnceLock<Result<ControlPlane>> = OnceLock::new();
+    PLANE
+        .get_or_init(|| ControlPlane::start(&wealist::options()))
+        .as_ref()
+        .map_err(|error| Error::new(error.to_string()))
+}
 
 /// A namespace that is moved, on its control plane.
 pub(crate) struct Journey<'p> {

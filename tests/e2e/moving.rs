@@ -4,7 +4,7 @@ use harness::{Done, Result, condition};
 use serde_json::{Value, json};
 
 use crate::invariants::{self, Needs};
-use crate::journey::{Journey, same};
+use crate::journey::{self, Journey, same};
 use crate::wealist::{self, PODS};
 
 /// Other namespaces have sidecars, which may call past a waypoint: they are refused.
@@ -21,7 +21,7 @@ const NEEDS: [&str; 5] = [
 
 /// A copy of wealist, whose namespace has these labels.
 fn wealist(labels: &Value) -> Result<Journey<'static>> {
-    let plane = wealist::shared()?;
+    let plane = journey::plane()?;
     let set = plane.namespaces(&["default", "istio-ingress"])?;
     set.of("default")?.label(labels)?;
     let home = set.of("default")?.name().to_owned();
@@ -136,7 +136,7 @@ fn wealist_of_a_revision_goes_there_and_back() -> Result {
 /// What is moved is not moved again, and what was not moved is not taken back.
 #[test]
 fn there_is_nothing_to_do_twice() -> Result {
-    let plane = wealist::shared()?;
+    let plane = journey::plane()?;
     let journey = Journey::shop(plane)?;
     let start = journey.snapshot()?;
     let done = journey.run(&["rollback"])?.exited(1)?;

@@ -50,8 +50,8 @@ pub(crate) fn options() -> Options {
     Options::default().testing(env!("CARGO_BIN_EXE_kubectl-ambient"))
 }
 
-/// The mesh that all tests of this binary read, and none changes: a test whose own namespaces have
-/// sidecars starts a control plane of its own, for a sidecar anywhere is a caller that goes past waypoints.
+/// The mesh that all tests of this binary read, and none changes. A test whose own namespaces have
+/// sidecars uses another control plane ([`crate::journey::plane`]).
 pub(crate) fn shared() -> Result<&'static ControlPlane> {
     static APPLIED: OnceLock<Result<()>> = OnceLock::new();
     let plane = ControlPlane::shared(options)?;
