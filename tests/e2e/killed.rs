@@ -29,6 +29,8 @@ const FINISH: [&str; 2] = ["convert", "--finish"];
 const RESUME: [&str; 2] = ["convert", "--resume"];
 const ROLLBACK: [&str; 1] = ["rollback"];
 
+const LEASES: &str = "leases.coordination.k8s.io";
+
 type Snapshot = BTreeMap<String, Value>;
 
 /// A write of the run, as it is found again in another: the journal's maps are called otherwise each
@@ -143,6 +145,8 @@ impl<'p> Track<'p> {
     /// Begins a move that is killed at a write; gives what it is like when it has gone on to its end.
     fn is_killed(&self, cut: &Cut) -> Result<&Snapshot> {
         without_hbone(&self.journey)?;
+        // What was killed before its journal was begun left its lock, and nothing to take back.
+        self.journey.namespace().delete(LEASES, "kubectl-ambient")?;
         let proxy = self.journey.plane.faults()?;
         let kill = Fault::signal(Signal::Kill, Moment::Applied);
         let rule = proxy.rule(cut.when(&self.journey), kill);
@@ -166,7 +170,7 @@ impl<'p> Track<'p> {
         let done = self.journey.run_when_free(&RESUME)?;
         if done.code() == Some(1) && is_as(&self.start, &self.journey)? {
             // It was killed before its journal was begun.
-            self.journey.run(&APPLY)?.exited(0)?;
+            self.journey.run_when_free(&APPLY)?.exited(0)?;
         } else if done.code() == Some(1) {
             // All was done, and only the lock was still to be given back.
             assert!(done.stderr.contains("no open run"), "{what}: {done}");
