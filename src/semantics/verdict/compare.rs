@@ -53,6 +53,46 @@ pub struct Comparison {
     pub how: How,
 }
 
+impl Comparison {
+    /// With some of its differences only.
+    #[must_use]
+    pub fn kept(mut self, keep: impl Fn(&Difference) -> bool) -> Self {
+        let had = self.differences.len();
+        if self.differing > had {
+            let why = "more kinds of calls come to something else than were looked at one by one";
+            self.sampled(why.to_owned());
+        }
+        self.differences.retain(&keep);
+        self.undecided.retain(&keep);
+        self.differing -= had - self.differences.len();
+        if self.differences.is_empty() {
+            self.differing = 0;
+        }
+        self
+    }
+
+    /// Adds what a comparison of other calls found.
+    pub fn append(&mut self, other: Self) {
+        self.classes += other.classes;
+        self.differing += other.differing;
+        self.differences.extend(other.differences);
+        self.undecided.extend(other.undecided);
+        if let How::Sampled { why } = other.how {
+            for why in why {
+                self.sampled(why);
+            }
+        }
+    }
+
+    fn sampled(&mut self, why: String) {
+        match &mut self.how {
+            How::Sampled { why: others } if others.contains(&why) => {}
+            How::Sampled { why: others } => others.push(why),
+            how @ How::Complete => *how = How::Sampled { why: vec![why] },
+        }
+    }
+}
+
 /// A call that comes to something else.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {

@@ -121,7 +121,7 @@ pub(crate) fn admits_hbone(rule: &PolicyRule) -> bool {
 }
 
 /// Whether a rule admits TCP that would be tunnelled, and not the tunnel.
-fn is_closed(rule: &PolicyRule, direction: Direction) -> bool {
+pub(crate) fn is_closed(rule: &PolicyRule, direction: Direction) -> bool {
     let tunnelled = rule.ports.iter().any(|port| {
         // Name servers are asked on their own port, which is not in the mesh.
         port.is_tcp() && !(direction == Direction::Egress && port.admits_tcp(53))

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::admission::{admits_hbone, may_be_pods, selected, takes_part};
+use super::admission::{admits_hbone, is_closed, may_be_pods, selected, takes_part};
 use crate::inventory::Object;
 use crate::kinds::network_policy::{Direction, NetworkPeer, NetworkPolicy, PolicyRule};
 use crate::kinds::{Labels, Name, ObjectRef};
@@ -163,8 +163,9 @@ impl<'a> Front<'a> {
                 selecting.iter().flat_map(|position| {
                     let policy = &policies[*position];
                     let rules = policy.spec.rules(direction).iter().enumerate();
+                    // What does not admit the tunnel yet will.
                     rules
-                        .filter(|(_, rule)| admits_hbone(rule))
+                        .filter(|(_, rule)| admits_hbone(rule) || is_closed(rule, direction))
                         .map(move |(index, rule)| (*position, index, policy, rule))
                 })
             };

@@ -5,6 +5,7 @@
 //! others, where that says the same; where it cannot, nothing is admitted unless that is accepted.
 
 pub(crate) mod admission;
+pub(crate) mod entrance;
 pub(crate) mod fronts;
 
 use std::collections::{BTreeMap, BTreeSet};

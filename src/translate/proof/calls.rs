@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::CallProof;
+use super::closed::{self, Closings, Entrances};
 use super::{faults::Faults, rewritten};
 use crate::inventory::Listed;
 use crate::kinds::authorization::{
@@ -15,7 +16,6 @@ use crate::mesh::injection::{INJECT_LABEL, Injection};
 use crate::mesh::services::Service;
 use crate::mesh::workloads::{DataPlane, Mode, Workload};
 use crate::semantics::authorization::{beyond_ztunnel, is_dry_run, needs_http};
-use crate::semantics::compare::How;
 use crate::semantics::identity::Identity;
 use crate::semantics::routing::Table;
 use crate::semantics::verdict::{
@@ -82,10 +82,14 @@ impl State {
             result.list::<RequestAuthentication>(ground),
             result.list::<PeerAuthentication>(ground),
         );
+        let nobody = closed::nobody(&settings);
+        let nobody = Policies::new(&settings, [&nobody], [], []);
         let prover = Prover {
             waypoints: waypoints(&scene),
+            closings: Closings::of(ground.mesh, result.list(ground)),
             scene: &scene,
             after: &after,
+            nobody: &nobody,
             state: self,
         };
         for member in &scene.members {
@@ -138,6 +142,9 @@ fn waypoints(scene: &Scene<'_>) -> Vec<Identity> {
 pub(super) struct Prover<'p, 'g> {
     scene: &'p Scene<'g>,
     after: &'p Policies<'p>,
+    /// Policies that admit nobody.
+    nobody: &'p Policies<'p>,
+    closings: Closings<'g>,
     state: State,
     waypoints: Vec<Identity>,
 }
@@ -169,13 +176,18 @@ impl Prover<'_, '_> {
         };
         let there = callee(pod, plane, self.after);
         let past = Situation::of(there, DataPlane::Sidecar, None);
-        if concerns(&before).is_empty() && concerns(&past).is_empty() {
+        let entrances = self.closings.entrances(member.workload);
+        let judged = !concerns(&before).is_empty() || !concerns(&past).is_empty();
+        if !judged && !entrances.close() {
             return;
         }
+        let to_nobody = callee(member.pod(), plane_before, self.nobody);
         let mut case = Case {
             prover: self,
             workload: &member.workload.object,
             reads: self.reads(member),
+            nobody: Situation::of(to_nobody, DataPlane::Sidecar, None),
+            entrances,
             moved: moved.then_some(from),
             before,
             proofs,
@@ -327,6 +339,9 @@ struct Case<'c, 'm> {
     workload: &'c ObjectRef,
     /// Whether something refuses its callers by what they send.
     reads: bool,
+    /// Calls that nobody makes.
+    nobody: Situation<'m>,
+    entrances: Entrances<'m>,
     /// Its pods as they are, where they are ambient already.
     moved: Option<Callee<'m>>,
     /// Calls from sidecars, before.
@@ -368,9 +383,8 @@ impl Case<'_, '_> {
             let before = before.unwrap_or_else(|| self.before.clone());
             let found = self.found(&before, &after, Arrival::Service, ports, tables);
             // Plain text goes past the waypoint: the guard tells who is refused there.
-            let found = kept(found, |call| {
-                waypoint.is_none() || call.call.identity.is_some() || call.opens()
-            });
+            let found = found
+                .kept(|call| waypoint.is_none() || call.call.identity.is_some() || call.opens());
             self.push(Some(called), &after, found);
         }
     }
@@ -380,9 +394,14 @@ impl Case<'_, '_> {
         let declared: BTreeSet<u16> = ports.iter().map(|port| port.pod).collect();
         let mut others = self.before.named_ports();
         others.extend(past.named_ports());
-        // One that nobody speaks of.
-        let other = (1..u16::MAX).find(|port| !others.contains(port) && !declared.contains(port));
-        others.extend(other);
+        // Of those that nobody speaks of, one to which somebody comes, and one to which nobody does.
+        for comes in [true, false] {
+            let other = (1..u16::MAX).find(|port| {
+                let spoken_of = others.contains(port) || declared.contains(port);
+                !spoken_of && self.entrances.admit(Port::undeclared(*port)) == comes
+            });
+            others.extend(other);
+        }
         let others = others.into_iter().filter(|port| !declared.contains(port));
         ports.extend(others.map(Port::undeclared));
         let ports: Vec<Port> = ports.into_iter().collect();
@@ -391,9 +410,7 @@ impl Case<'_, '_> {
         // Who is refused because his request would have to be read is told of by the guard; nobody
         // else may be, and nobody may be let through.
         let (prover, reads) = (self.prover, self.reads);
-        let found = kept(found, |call| {
-            call.opens() || prover.is_needless(reads, call)
-        });
+        let found = found.kept(|call| call.opens() || prover.is_needless(reads, call));
         self.push(None, past, found);
     }
 
@@ -405,11 +422,14 @@ impl Case<'_, '_> {
         ports: &[Port],
         tables: &[(u16, Table)],
     ) -> Comparison {
+        let not_by = &self.prover.waypoints;
+        let (ports, closed): (Vec<Port>, Vec<Port>) =
+            ports.iter().partition(|port| self.entrances.admit(**port));
         let scope = Scope {
-            ports,
-            not_by: &self.prover.waypoints,
+            ports: &ports,
+            not_by,
         };
-        let found = if tables.iter().any(|(_, table)| rewritten::changes(table)) {
+        let mut found = if tables.iter().any(|(_, table)| rewritten::changes(table)) {
             rewritten::compare(before, after, scope, tables)
         } else {
             compare(before, after, scope, Bounds::default())
@@ -417,6 +437,16 @@ impl Case<'_, '_> {
         let concerns = self.concerns(after);
         self.faults
             .note(self.prover, (arrival, self.reads), &concerns, &found);
+        if !closed.is_empty() {
+            let scope = Scope {
+                ports: &closed,
+                not_by,
+            };
+            let opened = self.entrances.opened(&self.nobody, after, scope);
+            let policies = self.entrances.policies();
+            self.faults.opened(&policies, arrival, &opened);
+            found.append(opened);
+        }
         found
     }
 
@@ -470,27 +500,4 @@ fn ports_of(scene: &Scene<'_>, service: &Service, member: &Member<'_>) -> Vec<Po
     ports.sort();
     ports.dedup();
     ports
-}
-
-/// A comparison with some of its differences.
-fn kept(mut found: Comparison, keep: impl Fn(&Difference) -> bool) -> Comparison {
-    let had = found.differences.len();
-    if found.differing > had {
-        let why = "more kinds of calls come to something else than were looked at one by one";
-        match &mut found.how {
-            How::Sampled { why: others } => others.push(why.to_owned()),
-            how @ How::Complete => {
-                *how = How::Sampled {
-                    why: vec![why.to_owned()],
-                }
-            }
-        }
-    }
-    found.differences.retain(&keep);
-    found.undecided.retain(&keep);
-    found.differing -= had - found.differences.len();
-    if found.differences.is_empty() {
-        found.differing = 0;
-    }
-    found
 }

@@ -2,6 +2,7 @@
 //! back, at waypoints and ztunnels.
 
 pub(super) mod calls;
+mod closed;
 mod faults;
 mod rewritten;
 mod routes;
