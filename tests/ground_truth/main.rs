@@ -13,6 +13,7 @@ mod matches;
 mod order;
 mod paths;
 mod rewrites;
+mod tokens;
 mod transport;
 mod verdicts;
 mod ztunnel;

@@ -11,6 +11,7 @@ import (
 	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	cors "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/cors/v3"
 	fault "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/fault/v3"
+	jwt "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/jwt_authn/v3"
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -47,7 +48,7 @@ func (d *driver) route(request routeRequest) (*routeAnswer, error) {
 	return answer, errors.Join(err, d.envoy.alive())
 }
 
-// prepareRoutes makes an HTTP chain ready to show its routing, and only that: nobody is refused.
+// prepareRoutes makes an HTTP chain ready to show its routing and what it does to requests: no policy refuses anybody.
 func prepareRoutes(c chain) (*prepared, error) {
 	filters, err := filtersOf(c)
 	if err != nil {
@@ -62,7 +63,8 @@ func prepareRoutes(c chain) (*prepared, error) {
 	}
 	manager := bare(original)
 	for _, filter := range original.GetHttpFilters() {
-		if filter.GetTypedConfig().MessageIs(&cors.Cors{}) || filter.GetTypedConfig().MessageIs(&fault.HTTPFault{}) {
+		config := filter.GetTypedConfig()
+		if config.MessageIs(&cors.Cors{}) || config.MessageIs(&fault.HTTPFault{}) || verifiesHere(config) {
 			manager.HttpFilters = append(manager.HttpFilters, filter)
 		}
 	}
@@ -81,6 +83,20 @@ func prepareRoutes(c chain) (*prepared, error) {
 	}
 	p.listener, err = listenerOf(nil, &listener.FilterChain{Filters: []*listener.Filter{filter}})
 	return p, err
+}
+
+// verifiesHere is whether a filter verifies tokens by keys that it has, and asks nobody for them.
+func verifiesHere(config *anypb.Any) bool {
+	tokens := &jwt.JwtAuthentication{}
+	if !config.MessageIs(tokens) || config.UnmarshalTo(tokens) != nil {
+		return false
+	}
+	for _, provider := range tokens.GetProviders() {
+		if provider.GetLocalJwks() == nil {
+			return false
+		}
+	}
+	return true
 }
 
 // instrument makes a route table say which of its routes matched, and lets the choice among weighted destinations be
