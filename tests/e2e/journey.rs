@@ -11,7 +11,7 @@ use harness::{pods_ready, ready_column};
 use serde_json::{Value, json};
 
 use crate::invariants::Needs;
-use crate::wealist;
+use crate::wealist::{self, PODS};
 
 /// What people write or istiod makes of it; what Kubernetes makes of it by itself (pods, ReplicaSets,
 /// endpoints) follows from it.
@@ -135,6 +135,15 @@ spec:
   - from: [{podSelector: {matchLabels: {app: front}}}]
 "#;
 
+/// What needs a waypoint in wealist.
+const BEHIND: [&str; 5] = [
+    "api-gateway",
+    "user-service",
+    "product-service",
+    "order-service",
+    "payment-service",
+];
+
 /// The control plane that tests share whose namespaces have sidecars. It is not the one whose mesh others
 /// read: a sidecar in any namespace is a caller that goes past waypoints, and reports say so.
 pub(crate) fn plane() -> Result<&'static ControlPlane> {
@@ -157,6 +166,40 @@ impl<'p> Journey<'p> {
     pub(crate) fn shop(plane: &'p ControlPlane) -> Result<Self> {
         let journey = Self::of(plane, "shop", SHOP, &json!({"istio-injection": "enabled"}))?;
         journey.wait_ready(2, "2/2")?;
+        Ok(journey)
+    }
+
+    /// A copy of wealist, whose namespace has these labels.
+    pub(crate) fn wealist(plane: &'p ControlPlane, labels: &Value) -> Result<Self> {
+        let set = plane.namespaces(&["default", "istio-ingress"])?;
+        set.of("default")?.label(labels)?;
+        let home = set.of("default")?.name().to_owned();
+        // What a storage provisioner would make for the claim of mongodb.
+        plane.cluster().apply(
+            &json!({
+                "apiVersion": "v1", "kind": "PersistentVolume",
+                "metadata": {"name": home},
+                "spec": {
+                    "accessModes": ["ReadWriteOnce"],
+                    "capacity": {"storage": "20Gi"},
+                    "claimRef": {"name": "data-mongodb-0", "namespace": home},
+                    "hostPath": {"path": "/nowhere"},
+                },
+            })
+            .to_string(),
+        )?;
+        for mut object in wealist::sources(wealist::Sidecars::Native)? {
+            // The original has this one.
+            let ports = object.pointer_mut("/spec/ports");
+            for port in ports.and_then(Value::as_array_mut).into_iter().flatten() {
+                port.as_object_mut().map(|port| port.remove("nodePort"));
+            }
+            if object["kind"] != "Namespace" {
+                set.apply(&object.to_string())?;
+            }
+        }
+        let journey = Self::among(plane, set, "default");
+        journey.wait_ready(PODS, "2/2")?;
         Ok(journey)
     }
 
@@ -253,6 +296,15 @@ impl<'p> Journey<'p> {
     /// Records what the invariants ask about.
     pub(crate) fn record(&self) -> Result<Recorder> {
         self.plane.record(&RECORDED, &[self.name()])
+    }
+
+    /// What wealist needs at every moment.
+    pub(crate) fn wealist_needs(&self) -> Needs<'_> {
+        Needs {
+            namespace: self.name(),
+            bound: &BEHIND,
+            denied: None,
+        }
     }
 
     /// What the shop needs at every moment.

@@ -9,12 +9,49 @@ use harness::fault::{Fault, Moment, Request, When};
 use harness::{ControlPlane, Error, Result, Signal, gone};
 use serde_json::{Value, json};
 
-use crate::invariants;
+use crate::invariants::{self, Needs};
 use crate::journey::{Journey, same};
-use crate::wealist;
+use crate::wealist::{self, PODS};
 
-/// How many namespaces are moved side by side.
-const SIDE_BY_SIDE: usize = 10;
+/// What is moved.
+#[derive(Clone, Copy)]
+struct Ground {
+    lay: for<'p> fn(&'p ControlPlane) -> Result<Journey<'p>>,
+    needs: for<'j> fn(&'j Journey<'_>) -> Needs<'j>,
+    pods: usize,
+    /// How many namespaces are moved side by side.
+    side_by_side: usize,
+    /// Resources of which some are written.
+    written: &'static [&'static str],
+}
+
+const SHOP: Ground = Ground {
+    lay: |plane| Journey::shop(plane),
+    needs: |journey| journey.shop_needs(),
+    pods: 2,
+    side_by_side: 10,
+    // Every kind of step is among them.
+    written: &[
+        "networkpolicies",
+        "deployments",
+        "gateways",
+        "authorizationpolicies",
+        "services",
+        "namespaces",
+        "httproutes",
+        "virtualservices",
+        "configmaps",
+        "leases",
+    ],
+};
+
+const WEALIST: Ground = Ground {
+    lay: |plane| Journey::wealist(plane, &json!({"istio-injection": "enabled"})),
+    needs: |journey| journey.wealist_needs(),
+    pods: PODS,
+    side_by_side: 4,
+    written: &["deployments", "statefulsets", "gateways", "namespaces"],
+};
 
 /// Sidecars without HBONE in the other namespaces are accepted.
 const APPLY: [&str; 6] = [
@@ -95,6 +132,7 @@ impl Cut {
 
 /// A namespace with what it is like before a move and after it.
 struct Track<'p> {
+    ground: Ground,
     journey: Journey<'p>,
     start: Snapshot,
     moved: Snapshot,
@@ -102,9 +140,9 @@ struct Track<'p> {
 }
 
 impl<'p> Track<'p> {
-    /// Moves a new shop there and back, undisturbed; gives the writes of the way there.
-    fn lay(plane: &'p ControlPlane) -> Result<(Self, Vec<Cut>)> {
-        let journey = Journey::shop(plane)?;
+    /// Moves a new namespace there and back, undisturbed; gives the writes of the way there.
+    fn lay(ground: Ground, plane: &'p ControlPlane) -> Result<(Self, Vec<Cut>)> {
+        let journey = (ground.lay)(plane)?;
         let start = journey.snapshot()?;
         let proxy = plane.faults()?;
         without_hbone(&journey)?;
@@ -113,6 +151,7 @@ impl<'p> Track<'p> {
         journey.run_through(&proxy, &FINISH)?.exited(0)?;
         let log = proxy.log();
         let track = Self {
+            ground,
             finished: journey.snapshot()?,
             journey,
             start,
@@ -139,7 +178,7 @@ impl<'p> Track<'p> {
             .wait_all("Service", gateway, &gone())?;
         self.journey
             .is_as(&self.start, &format!("{what}: back\n{done}"))?;
-        self.journey.has_pods(2, "2/2")
+        self.journey.has_pods(self.ground.pods, "2/2")
     }
 
     /// Begins a move that is killed at a write; gives what was killed, and what it is like when it has
@@ -177,7 +216,7 @@ impl<'p> Track<'p> {
             done.exited(0)?;
         }
         same(end, &self.journey.snapshot()?, &what)?;
-        self.journey.has_pods(2, "1/1")?;
+        self.journey.has_pods(self.ground.pods, "1/1")?;
         self.go_back(&what)
     }
 }
@@ -198,33 +237,15 @@ fn without_hbone(journey: &Journey<'_>) -> Result {
     Ok(())
 }
 
-#[test]
-fn a_run_that_is_killed_after_any_write_goes_on_and_back() -> Result {
+/// Tries one cut in so many.
+fn cut_in(ground: Ground, every: usize) -> Result {
     // One of its own: sidecars without HBONE stand in the way of other tests.
     let plane = &ControlPlane::start(&wealist::options())?;
-    let (first, cuts) = Track::lay(plane)?;
-    // Every kind of step is among them.
-    let has = |resource: &str| cuts.iter().any(|cut| cut.resource == resource);
-    for resource in [
-        "networkpolicies",
-        "deployments",
-        "gateways",
-        "authorizationpolicies",
-        "services",
-        "namespaces",
-        "httproutes",
-        "virtualservices",
-        "configmaps",
-        "leases",
-    ] {
-        assert!(has(resource), "{resource}: {cuts:#?}");
+    let (first, cuts) = Track::lay(ground, plane)?;
+    for resource in ground.written {
+        let has = cuts.iter().any(|cut| cut.resource == *resource);
+        assert!(has, "{resource}: {cuts:#?}");
     }
-    // All of them take many minutes: one in five is tried each time, and all by `make soak`.
-    let every = if std::env::var_os("KUBECTL_AMBIENT_EVERY_CUT").is_some() {
-        1
-    } else {
-        5
-    };
     let next = AtomicUsize::new(0);
     let failures: Mutex<Vec<Error>> = Mutex::default();
     let work = |track: &Track<'_>| -> Result {
@@ -232,7 +253,7 @@ fn a_run_that_is_killed_after_any_write_goes_on_and_back() -> Result {
         while let Some(cut) = cuts.get(next.fetch_add(every, Ordering::Relaxed)) {
             track.cut(cut)?;
         }
-        invariants::hold(&recorder.history()?, track.journey.shop_needs())
+        invariants::hold(&recorder.history()?, (ground.needs)(&track.journey))
     };
     let failed = |error: Error| {
         failures
@@ -241,9 +262,9 @@ fn a_run_that_is_killed_after_any_write_goes_on_and_back() -> Result {
             .push(error);
     };
     std::thread::scope(|scope| {
-        for _ in 1..SIDE_BY_SIDE {
+        for _ in 1..ground.side_by_side {
             scope.spawn(|| {
-                let done = Track::lay(plane).and_then(|(track, _)| work(&track));
+                let done = Track::lay(ground, plane).and_then(|(track, _)| work(&track));
                 done.unwrap_or_else(failed);
             });
         }
@@ -255,4 +276,14 @@ fn a_run_that_is_killed_after_any_write_goes_on_and_back() -> Result {
     let failures: Vec<String> = failures.iter().map(Error::to_string).collect();
     assert!(failures.is_empty(), "{}", failures.join("\n"));
     Ok(())
+}
+
+/// One cut in five is tried each time; all of them, and those of wealist, by `make soak`.
+#[test]
+fn a_run_that_is_killed_after_any_write_goes_on_and_back() -> Result {
+    if std::env::var_os("KUBECTL_AMBIENT_EVERY_CUT").is_none() {
+        return cut_in(SHOP, 5);
+    }
+    cut_in(SHOP, 1)?;
+    cut_in(WEALIST, 1)
 }

@@ -3,56 +3,12 @@
 use harness::{Done, Result, condition};
 use serde_json::{Value, json};
 
-use crate::invariants::{self, Needs};
+use crate::invariants;
 use crate::journey::{self, Journey, same};
-use crate::wealist::{self, PODS};
+use crate::wealist::PODS;
 
 /// Other namespaces have sidecars, which may call past a waypoint: they are refused.
 const APPLY: [&str; 4] = ["convert", "--apply", "--guard", "closed"];
-
-/// What needs a waypoint.
-const NEEDS: [&str; 5] = [
-    "api-gateway",
-    "user-service",
-    "product-service",
-    "order-service",
-    "payment-service",
-];
-
-/// A copy of wealist, whose namespace has these labels.
-fn wealist(labels: &Value) -> Result<Journey<'static>> {
-    let plane = journey::plane()?;
-    let set = plane.namespaces(&["default", "istio-ingress"])?;
-    set.of("default")?.label(labels)?;
-    let home = set.of("default")?.name().to_owned();
-    // What a storage provisioner would make for the claim of mongodb.
-    plane.cluster().apply(
-        &json!({
-            "apiVersion": "v1", "kind": "PersistentVolume",
-            "metadata": {"name": home},
-            "spec": {
-                "accessModes": ["ReadWriteOnce"],
-                "capacity": {"storage": "20Gi"},
-                "claimRef": {"name": "data-mongodb-0", "namespace": home},
-                "hostPath": {"path": "/nowhere"},
-            },
-        })
-        .to_string(),
-    )?;
-    for mut object in wealist::sources(wealist::Sidecars::Native)? {
-        // The original has this one.
-        let ports = object.pointer_mut("/spec/ports");
-        for port in ports.and_then(Value::as_array_mut).into_iter().flatten() {
-            port.as_object_mut().map(|port| port.remove("nodePort"));
-        }
-        if object["kind"] != "Namespace" {
-            set.apply(&object.to_string())?;
-        }
-    }
-    let journey = Journey::among(plane, set, "default");
-    journey.wait_ready(PODS, "2/2")?;
-    Ok(journey)
-}
 
 /// All waypoints are programmed, all policies with targets accepted there.
 fn is_accepted(journey: &Journey<'_>) -> Result {
@@ -86,7 +42,7 @@ fn run_of(done: &Done) -> String {
 
 /// There, back, there again, to the end, and back from there.
 fn there_and_back(labels: &Value) -> Result {
-    let journey = wealist(labels)?;
+    let journey = Journey::wealist(journey::plane()?, labels)?;
     let start = journey.snapshot()?;
     let recorder = journey.record()?;
 
@@ -115,12 +71,7 @@ fn there_and_back(labels: &Value) -> Result {
     journey.has_pods(PODS, "2/2")?;
     journey.is_as(&start, "back from the end")?;
 
-    let needs = Needs {
-        namespace: journey.name(),
-        bound: &NEEDS,
-        denied: None,
-    };
-    invariants::hold(&recorder.history()?, needs)
+    invariants::hold(&recorder.history()?, journey.wealist_needs())
 }
 
 #[test]
