@@ -17,7 +17,7 @@ bench: # time and memory of `check` on generated meshes
 bench-cluster: controlplane # time and memory of `check -A` against a real API server, beside its peers
 	cargo bench --locked --bench cluster
 
-soak: # the property tests, all of them in the library, with 200 times their cases: some ten minutes
+soak: # the property tests of the library with 200 times their cases, and runs killed after every single write: about an hour
 	PROPTEST_CASES=51200 cargo test --locked --release --lib
 	KUBECTL_AMBIENT_EVERY_CUT=1 cargo test --locked --test e2e -- killed
 
