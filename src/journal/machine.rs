@@ -3,7 +3,7 @@
 //! The machine has no memory of its own. Whoever runs it asks, does what it says, notes what became of it
 //! in the journal, and asks again; so a run that was killed goes on as one that was not.
 
-use super::{Journal, Place, Progress};
+use super::{Journal, Place, Progress, Record};
 use crate::plan::{Condition, Planned, StepId, Write};
 
 /// What is to be done next in one step.
@@ -24,6 +24,16 @@ pub enum Until {
     Done,
     /// Through the step `finish`.
     Finished,
+}
+
+/// How far whoever goes on with a run goes: one that was done and is open again was being finished.
+pub fn until(journal: &Journal) -> Until {
+    let mut entries = journal.entries.iter();
+    if entries.any(|entry| matches!(entry.record, Record::Done { .. })) {
+        Until::Finished
+    } else {
+        Until::Done
+    }
 }
 
 /// The steps that may be worked on now, in order: of the first wave that is not done. None when all is

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::machine::{Next, Until, next, ready};
+use super::machine::{Next, Until, next, ready, until};
 use super::*;
 use crate::kinds::{Kind, ObjectRef};
 use crate::plan::{Direction, Manner, Planned, Stage, Standing, Step, StepId, Write};
@@ -526,6 +526,22 @@ fn the_step_finish_waits_for_a_command_of_its_own() {
     assert!(cluster.contains_key(&object(Kind::AuthorizationPolicy, "pay")));
     assert_eq!(ready(&journal, Until::Done), Vec::<usize>::new());
     assert_eq!(ready(&journal, Until::Finished), [9]);
+}
+
+#[test]
+fn a_run_that_was_being_finished_goes_on_to_its_end() {
+    let (mut cluster, plan) = scene(Manner::Templates);
+    let mut journal = Journal::new(header(), plan);
+    assert!(drive(&mut journal, &mut cluster, Until::Done, Cut::Never));
+    let resumed = || Record::Resumed {
+        who: "bob".to_owned(),
+    };
+    journal.note("", resumed());
+    assert_eq!(until(&journal), Until::Done);
+    journal.note("", Record::Done { remainder: vec![] });
+    // Killed right after it was begun.
+    journal.note("", resumed());
+    assert_eq!(until(&journal), Until::Finished);
 }
 
 #[test]

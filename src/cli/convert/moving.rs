@@ -14,7 +14,7 @@ use crate::error::{Error, why};
 use crate::execute::{Carried, Found, RunEnd, Runs, Settings, Stop, open_run};
 use crate::exit::Exit;
 use crate::inventory::Listed;
-use crate::journal::machine::Until;
+use crate::journal::machine::{self, Until};
 use crate::journal::{Ended, Header, Journal, Purpose, RunId, VERSION};
 use crate::kinds::authorization::{AuthorizationPolicy, PeerAuthentication, RequestAuthentication};
 use crate::kinds::service::Service;
@@ -449,13 +449,7 @@ pub(super) fn resume(args: &RunArgs, runs: &Runs, context: &Context<'_>) -> Resu
     if !args.yes && !context.ui.ask(&format!("Go on with run {}?", found.run))? {
         return Err(Error::new(Exit::Negative, "nothing was changed"));
     }
-    // Whoever was finishing goes on finishing.
-    let finishing = finishing(journal);
-    let settings = args.settings(if finishing {
-        Until::Finished
-    } else {
-        Until::Done
-    });
+    let settings = args.settings(machine::until(journal));
     let carried = runs.carry_out(journal.clone(), Some(found), &settings, context.ui.as_ref())?;
     tell(runs, &carried, context)
 }
@@ -539,12 +533,6 @@ fn all_readable(known: &[Found]) -> Result<(), Error> {
             "it may be half-way: nothing is begun beside it; delete its ConfigMaps only when you know that it is not",
         )),
     })
-}
-
-fn finishing(journal: &Journal) -> bool {
-    let finish = journal.plan.position(&StepId::Finish);
-    let state = journal.state();
-    state.writes.keys().any(|place| Some(place.step) == finish)
 }
 
 /// Removes what only sidecars needed.
