@@ -28,8 +28,8 @@ dist: # archives, checksums, licences, bills of materials, and the manifest for 
 	cargo test --quiet --locked --package dist
 	cargo test --quiet --locked --test krew
 
-reference: # the reference of all commands and flags, and the man pages
-	UPDATE_REFERENCE=1 cargo test --quiet --locked --test reference
+reference: # the reference of all commands and flags, the man pages, and the schemas of documents
+	UPDATE_REFERENCE=1 cargo test --quiet --locked --test reference --test schemas
 
 docs:
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps

@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::error::{Error, why};
 use crate::event::{Event, Listener};
-use crate::render::Style;
+use crate::render::{Style, guarded};
 
 /// When colours are used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -71,7 +71,7 @@ impl Ui {
         Style {
             color,
             ascii: self.settings.ascii,
-            width: width.clamp(60, 140),
+            width: width.clamp(20, 140),
             headers: self.settings.headers,
             program: self.settings.program.clone(),
         }
@@ -126,6 +126,7 @@ impl Ui {
         self.can_ask()?;
         self.rest();
         let mut stderr = io::stderr().lock();
+        let question = guarded(question, false);
         let _gone = write!(stderr, "{question} [y/N] ").and_then(|()| stderr.flush());
         drop(stderr);
         let mut answer = String::new();
@@ -148,7 +149,7 @@ impl Ui {
             text.push_str("\nhint: ");
             text.push_str(hint);
         }
-        self.say(&text);
+        self.say(&guarded(&text, false));
     }
 
     /// Shows that a cluster is being read, when stderr is a terminal.
@@ -160,7 +161,7 @@ impl Ui {
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
             spinner.set_style(style);
         }
-        spinner.set_message(what.to_owned());
+        spinner.set_message(guarded(what, false).into_owned());
         spinner.enable_steady_tick(Duration::from_millis(100));
         if let Ok(mut slot) = self.spinner.lock() {
             *slot = Some(spinner);
@@ -180,7 +181,7 @@ impl Ui {
         let spinner = self.spinner.lock().ok().and_then(|slot| slot.clone());
         let write = || {
             // A stderr that is gone leaves nobody to tell.
-            let _gone = writeln!(io::stderr().lock(), "{text}");
+            let _gone = writeln!(io::stderr().lock(), "{}", guarded(text, true));
         };
         match spinner {
             Some(spinner) => spinner.suspend(write),
@@ -248,7 +249,7 @@ impl Listener for Ui {
             }
             // On a terminal the last word is enough; elsewhere each is a line.
             Event::Waits { step, what } => {
-                let words = format!("{step}: {what}");
+                let words = guarded(&format!("{step}: {what}"), false).into_owned();
                 let shown = self.spinner.lock().is_ok_and(|slot| {
                     slot.as_ref().is_some_and(|spinner| {
                         spinner.set_message(words.clone());
@@ -268,6 +269,18 @@ impl Listener for Ui {
             }
         }
     }
+}
+
+/// Says what is wrong with a command as it was typed; it quotes what was typed.
+pub fn usage(told: &clap::builder::StyledStr) {
+    let stderr = io::stderr();
+    let color = wants_color(&stderr);
+    let text = if color {
+        told.ansi().to_string()
+    } else {
+        told.to_string()
+    };
+    let _gone = write!(stderr.lock(), "{}", guarded(&text, color));
 }
 
 /// Whether the environment and the stream want colours: `NO_COLOR`, then `CLICOLOR_FORCE` and

@@ -4,24 +4,39 @@
 
 use std::path::{Path, PathBuf};
 
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 use serde_saphyr::UserMessageFormatter;
 
 use crate::checks::{self, Ignore};
 use crate::error::{Error, why};
 use crate::exit::Exit;
+use crate::report::API_VERSION;
 
 /// The file's name at the root of a folder of manifests.
 const NAME: &str = ".ambient.yaml";
 
-#[derive(Debug, Default, Deserialize)]
+/// What a team decided not to be told again by `kubectl ambient check`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(title = ".ambient.yaml")]
 struct ConfigFile {
+    /// The version of the format: `kubectl-ambient/v1alpha1`, also when it does not say.
+    #[serde(default, rename = "apiVersion")]
+    #[schemars(extend("const" = API_VERSION))]
+    #[expect(
+        dead_code,
+        reason = "a file of another version is refused before this is read"
+    )]
+    api_version: Option<String>,
+    /// The findings that are left out of the report.
     #[serde(default)]
     ignore: Option<Vec<Entry>>,
 }
 
-#[derive(Debug, Deserialize)]
+/// Findings that are left out of the report.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Entry {
     /// The check's id.
@@ -56,9 +71,17 @@ pub(super) fn read(named: Option<&Path>, manifests: &[PathBuf]) -> Result<Vec<Ig
     Ok(ignores)
 }
 
+/// The schema of the file.
+pub fn config_schema() -> Schema {
+    SchemaSettings::draft2020_12()
+        .into_generator()
+        .into_root_schema_for::<ConfigFile>()
+}
+
 fn file(path: &Path) -> Result<Vec<Ignore>, Error> {
     let name = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|error| cannot_read(&name, &why(&error)))?;
+    of_this_version(&name, &text)?;
     let file: ConfigFile =
         serde_saphyr::from_str(&text).map_err(|error| not_a_config(&name, &error))?;
     file.ignore
@@ -66,6 +89,33 @@ fn file(path: &Path) -> Result<Vec<Ignore>, Error> {
         .into_iter()
         .map(|entry| ignore(entry).map_err(|why| cannot_read(&name, &why)))
         .collect()
+}
+
+/// What the file says of its version, whatever else stands in it.
+#[derive(Default, Deserialize)]
+struct Versioned {
+    #[serde(default, rename = "apiVersion")]
+    api_version: Option<serde_json::Value>,
+}
+
+/// Refuses a file of another version before its keys are found to be unknown.
+fn of_this_version(name: &str, text: &str) -> Result<(), Error> {
+    // What is no mapping at all is told of by who reads the rest.
+    let said: Versioned = serde_saphyr::from_str(text).unwrap_or_default();
+    match said.api_version {
+        Some(version) if version != API_VERSION => {
+            let version = match version {
+                serde_json::Value::String(text) => text,
+                other => other.to_string(),
+            };
+            Err(cannot_read(
+                name,
+                &format!("its apiVersion is `{version}`, and this program reads `{API_VERSION}`"),
+            )
+            .hint("a later release of kubectl-ambient may read it"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn cannot_read(what: &str, why: &str) -> Error {

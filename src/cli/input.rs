@@ -6,9 +6,9 @@ use crate::checks::Scope;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::inventory::Inventory;
-use crate::kinds::{KindSet, Name};
+use crate::kinds::{Kind, KindSet, Name};
 use crate::mesh::Mesh;
-use crate::report::OpenRunEntry;
+use crate::report::{OpenRunEntry, bundle};
 use crate::source;
 
 /// What was read, and what is in question.
@@ -52,6 +52,29 @@ pub(super) fn load_whole(
 }
 
 fn load_kept(
+    args: &ScopeArgs,
+    kinds: (KindSet, KindSet),
+    journals: bool,
+    unnamed: Unnamed,
+    context: &Context<'_>,
+) -> Result<Loaded, Error> {
+    let Some(path) = &args.debug_bundle else {
+        return read(args, kinds, journals, unnamed, context);
+    };
+    // Before a cluster is read for nothing.
+    source::tree::is_free(path)?;
+    let all = KindSet::of(Kind::ALL);
+    let loaded = read(args, (kinds.0, all), journals, unnamed, context)?;
+    let text = bundle(loaded.mesh.inventory(), &loaded.scope);
+    source::tree::create_private(path, &text)?;
+    context.ui.note(&format!(
+        "what was read is in {}; read it before you pass it on",
+        path.display()
+    ));
+    Ok(loaded)
+}
+
+fn read(
     args: &ScopeArgs,
     kinds: (KindSet, KindSet),
     journals: bool,

@@ -28,6 +28,7 @@ use crate::exit::Exit;
 use crate::render::Format;
 use crate::ui::Ui;
 
+pub use config::config_schema;
 use connection::KubeArgs;
 use output::OutputArgs;
 
@@ -157,10 +158,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Ok(cli) => cli,
         Err(error) => {
             // Help goes to stdout with 0, wrong usage to stderr with 2.
-            let _gone = error.print();
             return if error.use_stderr() {
+                crate::ui::usage(&error.render());
                 Exit::Usage
             } else {
+                let _gone = error.print();
                 Exit::Ok
             };
         }

@@ -35,6 +35,10 @@ pub(super) struct ScopeArgs {
     /// Judge the files on top of what the cluster holds
     #[arg(long, requires = "filename")]
     pub overlay: bool,
+
+    /// Write what was read to a new file, for a bug report: a mesh that -f judges again, without what may be secret
+    #[arg(long, value_name = "FILE")]
+    pub debug_bundle: Option<PathBuf>,
 }
 
 impl ScopeArgs {
@@ -47,6 +51,7 @@ impl ScopeArgs {
             filename: Vec::new(),
             recursive: false,
             overlay: false,
+            debug_bundle: None,
         }
     }
 }

@@ -141,6 +141,15 @@ impl Shelf {
         files
     }
 
+    /// Why this machine keeps no copy, and where it would have been.
+    fn unwritable(&self, error: &std::io::Error) -> String {
+        let why = crate::error::why(error);
+        match &self.folder {
+            Some(folder) => format!("cannot write in {}: {why}", folder.display()),
+            None => "this system has no folder for it".to_owned(),
+        }
+    }
+
     /// The local file of a run, ready to be written on.
     fn file(&self, run: &RunId, text: &str) -> std::io::Result<File> {
         let folder = self.folder.as_deref().ok_or_else(|| {
@@ -243,7 +252,7 @@ impl<'c> Store<'c> {
     ) -> Self {
         let (file, unwritable) = match shelf.file(&run, &pages.0.concat()) {
             Ok(file) => (Some(file), None),
-            Err(error) => (None, Some(crate::error::why(&error))),
+            Err(error) => (None, Some(shelf.unwritable(&error))),
         };
         Self {
             client,
@@ -381,5 +390,34 @@ impl<'c> Store<'c> {
                 let _kept = self.client.delete(&target, &preconditions, options).await;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_cannot_be_written_is_named() {
+        let taken = tempfile::NamedTempFile::new().unwrap();
+        let shelf = |folder| Shelf {
+            namespace: "shop".into(),
+            folder,
+        };
+        let run = RunId::typed("20261123-100000");
+        let inside = shelf(Some(taken.path().join("state")));
+        let error = inside.file(&run, "").unwrap_err();
+        let told = inside.unwritable(&error);
+        let name = taken.path().display().to_string();
+        assert!(
+            told.starts_with("cannot write in ") && told.contains(&name),
+            "{told}"
+        );
+        let nowhere = shelf(None);
+        let error = nowhere.file(&run, "").unwrap_err();
+        assert_eq!(
+            nowhere.unwritable(&error),
+            "this system has no folder for it"
+        );
     }
 }

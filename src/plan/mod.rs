@@ -17,6 +17,7 @@ mod step;
 mod tests;
 pub mod write;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use build::{Ground, plan};
@@ -67,7 +68,7 @@ pub struct Plan {
 }
 
 /// How much a plan does.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Totals {
     /// Objects that are made.
     pub add: usize,

@@ -1,5 +1,6 @@
 //! `check` as a comment for a pull request.
 
+use super::history_screen::not_over;
 use super::markdown::{cell, escaped};
 use super::text::{plural, put};
 use crate::checks::Severity;
@@ -8,6 +9,7 @@ use crate::report::{CheckReport, FindingEntry};
 pub(super) fn render(report: &CheckReport) -> String {
     let mut out = String::from("## Ready for ambient mode?\n\n");
     namespaces(&mut out, report);
+    open_runs(&mut out, report);
     findings(&mut out, report);
     not_run(&mut out, report);
     ignored(&mut out, report);
@@ -43,6 +45,16 @@ fn namespaces(out: &mut String, report: &CheckReport) {
         plural(report.passed.len(), "check", "checks"),
         report.not_run.len()
     );
+}
+
+/// Runs that are not over: what is found may be theirs.
+fn open_runs(out: &mut String, report: &CheckReport) {
+    for run in &report.open_runs {
+        put!(out, "\n> {}\n", escaped(&not_over(run)));
+        for command in &run.next {
+            put!(out, "> - {}\n", escaped(command));
+        }
+    }
 }
 
 fn findings(out: &mut String, report: &CheckReport) {

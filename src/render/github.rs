@@ -2,6 +2,7 @@
 //!
 //! <https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands>
 
+use super::history_screen::not_over;
 use super::text::{put, visible};
 use crate::checks::Severity;
 use crate::report::{CheckReport, FindingEntry};
@@ -23,6 +24,10 @@ pub(super) fn render(report: &CheckReport) -> String {
             property(&format!("{} not run ({})", entry.id, entry.reason.name())),
             data(&entry.detail)
         );
+    }
+    for run in &report.open_runs {
+        let text = format!("{}\n{}", not_over(run), run.next.join("\n"));
+        put!(out, "::warning title=open run::{}\n", data(&text));
     }
     // They do not begin with a name from an object, and so are never taken for a command.
     for entry in &report.namespaces {

@@ -55,19 +55,23 @@ pub(super) fn render(report: &HistoryReport, style: &Style) -> String {
 /// Runs that are not over, below something else.
 pub(super) fn open(out: &mut String, runs: &[OpenRunEntry], style: &Style) {
     for run in runs {
-        let detail = run.detail.as_ref().map(|detail| format!(" ({detail})"));
-        let text = format!(
-            "{} {} of {} is not over: {}{}",
-            run.purpose,
-            run.run,
-            run.namespace,
-            run.outcome,
-            detail.unwrap_or_default()
-        );
         out.push('\n');
-        out.push_str(&style.wrap(0, &visible(&text, false)));
+        out.push_str(&style.wrap(0, &visible(&not_over(run), false)));
         for command in &run.next {
             put!(out, "  next: {}\n", visible(command, false));
         }
     }
+}
+
+/// That a run is not over, in a sentence without a final stop.
+pub(super) fn not_over(run: &OpenRunEntry) -> String {
+    let detail = run.detail.as_ref().map(|detail| format!(" ({detail})"));
+    format!(
+        "{} {} of {} is not over: {}{}",
+        run.purpose,
+        run.run,
+        run.namespace,
+        run.outcome,
+        detail.unwrap_or_default()
+    )
 }

@@ -3,6 +3,7 @@
 //! A case is red exactly when it is a reason for an exit code other than 0: a finding at or above
 //! `--fail-on` is a failure, an undecided verdict an error. What was not run is skipped.
 
+use super::history_screen::not_over;
 use super::text::{put, visible};
 use crate::checks::{Verdict, by_id};
 use crate::report::{CheckReport, FindingEntry};
@@ -61,7 +62,8 @@ fn ids(report: &CheckReport) -> Vec<&str> {
     ids
 }
 
-/// A case for the verdict of each namespace.
+/// A case for the verdict of each namespace, and one for each run that is not over: that is no reason for
+/// an exit code other than 0.
 fn verdicts(report: &CheckReport) -> Vec<Case> {
     let case = |name: &str, outcome| Case {
         suite: "verdict",
@@ -81,7 +83,16 @@ fn verdicts(report: &CheckReport) -> Vec<Case> {
             case(&entry.name, outcome)
         })
         .collect();
-    if cases.is_empty() {
+    let judged = cases.len();
+    cases.extend(report.open_runs.iter().map(|run| {
+        let next = run.next.join("\n");
+        let said = format!("{}\n{next}\n", not_over(run));
+        case(
+            &format!("run {} -n {}", run.run, run.namespace),
+            Outcome::Passed(said),
+        )
+    }));
+    if judged == 0 {
         let why = "no namespace was judged: none in the input has sidecars";
         cases.push(case("namespaces", Outcome::Undecided(why.to_owned())));
     }

@@ -26,7 +26,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 pub use diff::object_diff;
-pub use text::Style;
+pub use text::{Style, guarded};
 
 use crate::report::waypoint::{GeneratedObjects, WaypointChanges, WaypointList, WaypointStatus};
 use crate::report::{
@@ -100,17 +100,19 @@ pub fn plan(plan: &crate::report::plan::PlanEntry, style: &Style) -> String {
 
 /// The text of a document in a format.
 pub fn render(document: &impl Document, format: Format, style: &Style) -> String {
-    match format {
+    let text = match format {
         Format::Table => document.screen(style, false),
         Format::Wide => document.screen(style, true),
-        Format::Json => json::render(document),
-        Format::Yaml => document.yaml(),
+        // Both write out what a terminal would obey as their own grammar has it.
+        Format::Json => return json::render(document),
+        Format::Yaml => return yaml::shown(document.yaml()),
         Format::Name => name::render(document),
         // A document on the way to the answer, say of a run, is shown as a screen.
         special => document
             .special(special, style)
             .unwrap_or_else(|| document.screen(style, false)),
-    }
+    };
+    guarded(&text, style.color).into_owned()
 }
 
 impl Document for Conversion {
@@ -296,5 +298,47 @@ impl Document for CheckPage {
 
     fn names(&self) -> Vec<String> {
         vec![format!("check/{}", self.check.id)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::{Scope, judge};
+    use crate::inventory::{Input, InventoryBuilder};
+    use crate::mesh::Mesh;
+    use crate::report::OpenRunEntry;
+
+    #[test]
+    fn every_format_of_check_tells_of_a_run_that_is_not_over() {
+        let mesh = Mesh::new(InventoryBuilder::new(Input::Cluster, "").finish());
+        let scope = Scope::of(["shop".into()]);
+        let judgement = judge(&mesh, &scope, &[], false);
+        let mut report = CheckReport::new(&mesh, &scope, &judgement, None);
+        report.open_runs = vec![OpenRunEntry {
+            namespace: "shop".into(),
+            run: "20261123-100000".to_owned(),
+            purpose: "move",
+            outcome: "halted",
+            detail: Some("switch/deployment.cart: a pod is not ready".to_owned()),
+            next: vec!["kubectl ambient rollback -n shop".to_owned()],
+        }];
+        for format in [
+            Format::Table,
+            Format::Wide,
+            Format::Json,
+            Format::Yaml,
+            Format::Markdown,
+            Format::Sarif,
+            Format::Junit,
+            Format::Github,
+        ] {
+            let text = render(&report, format, &text::plain());
+            for told in ["20261123-100000", "halted", "rollback -n shop"] {
+                assert!(text.contains(told), "{format:?}: {text}");
+            }
+        }
+        let text = render(&report, Format::Junit, &text::plain());
+        assert!(text.contains("failures=\"0\""), "{text}");
     }
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::history_screen::not_over;
 use super::text::put;
 use crate::checks::page::Page;
 use crate::checks::{Meta, Severity, by_id};
@@ -88,7 +89,7 @@ const fn level(severity: Severity) -> &'static str {
     }
 }
 
-/// What was not run and what could not be read: SARIF has no result for what was not looked at.
+/// What was not run, what could not be read, and what is under way: SARIF has no result for those.
 fn notifications(report: &CheckReport, index: &BTreeMap<&str, usize>) -> Vec<Value> {
     let not_run = report.not_run.iter().map(|entry| {
         let level = match entry.reason {
@@ -112,7 +113,11 @@ fn notifications(report: &CheckReport, index: &BTreeMap<&str, usize>) -> Vec<Val
         let text = format!("could not be read: {what}: {}", entry.reason);
         json!({ "level": "error", "message": { "text": message(&text) } })
     });
-    not_run.chain(unread).collect()
+    let open = report.open_runs.iter().map(|run| {
+        let text = format!("{}\nnext: {}", not_over(run), run.next.join("\nnext: "));
+        json!({ "level": "warning", "message": { "text": message(&text) } })
+    });
+    not_run.chain(unread).chain(open).collect()
 }
 
 fn results(report: &CheckReport, index: &BTreeMap<&str, usize>) -> Vec<Value> {

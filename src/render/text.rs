@@ -166,6 +166,30 @@ pub(super) fn visible(text: &str, lines: bool) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// A screen on its way to a terminal: of what it would obey only the colours are left, and those only where
+/// they are wanted. Screens write out what they show of objects; this is for what one may have forgotten.
+pub fn guarded(text: &str, color: bool) -> Cow<'_, str> {
+    if !color || visible(text, true) == text {
+        return visible(text, true);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("\u{1b}[") {
+        let (before, sequence) = rest.split_at(at);
+        let parameters = sequence[2..].trim_start_matches(|c: char| c.is_ascii_digit() || c == ';');
+        out.push_str(&visible(before, true));
+        if let Some(after) = parameters.strip_prefix('m') {
+            out.push_str(&sequence[..sequence.len() - after.len()]);
+            rest = after;
+        } else {
+            out.push_str(&visible(&sequence[..2], true));
+            rest = &sequence[2..];
+        }
+    }
+    out.push_str(&visible(rest, true));
+    Cow::Owned(out)
+}
+
 /// `1 change`, `2 changes`.
 pub(super) fn plural(count: usize, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
@@ -239,6 +263,20 @@ mod tests {
             assert_eq!(visible(text, true), expected);
         }
         assert_eq!(visible("a\nb", false), "a\\nb");
+    }
+
+    #[test]
+    fn of_a_screen_only_colours_reach_the_terminal() {
+        for (text, expected) in [
+            ("\u{1b}[1;31mred\u{1b}[0m\n", "\u{1b}[1;31mred\u{1b}[0m\n"),
+            ("\u{1b}[2Jgone", "\\u{1b}[2Jgone"),
+            ("\u{1b}]0;title\u{7}", "\\u{1b}]0;title\\u{7}"),
+            ("a\u{1b}[31", "a\\u{1b}[31"),
+            ("\u{1b}[mä\u{9b}31mb\u{1b}", "\u{1b}[mä\\u{9b}31mb\\u{1b}"),
+        ] {
+            assert_eq!(guarded(text, true), expected);
+        }
+        assert_eq!(guarded("\u{1b}[31mred", false), "\\u{1b}[31mred");
     }
 
     #[test]

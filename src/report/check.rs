@@ -1,5 +1,6 @@
 //! The document of `check`.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{API_VERSION, Header};
@@ -11,7 +12,7 @@ use crate::mesh::workloads::Role;
 use crate::waypoint::{self, Feature, NamespaceNeed, Placement};
 
 /// What `check` says.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CheckReport {
     api_version: &'static str,
@@ -49,7 +50,7 @@ pub struct CheckReport {
 }
 
 /// Objects that are not read.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct OtherKind {
     /// Their `apiVersion/kind`.
     pub kind: String,
@@ -58,7 +59,7 @@ pub struct OtherKind {
 }
 
 /// A namespace that was judged.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NamespaceEntry {
     /// Its name.
@@ -76,7 +77,7 @@ pub struct NamespaceEntry {
 }
 
 /// Which waypoints a namespace needs, in short.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WaypointSummary {
     /// `none`, `namespace`, `service`, `shared`; `unknown` when none is known to be needed but not all
@@ -96,7 +97,7 @@ pub struct WaypointSummary {
 }
 
 /// A Service that needs a waypoint.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct ServiceFeatures {
     /// Its name.
     pub name: Name,
@@ -105,7 +106,7 @@ pub struct ServiceFeatures {
 }
 
 /// A finding.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FindingEntry {
     /// The check's id.
@@ -129,6 +130,7 @@ pub struct FindingEntry {
     pub field: String,
     /// Where it stands, for manifests: `file:line:column`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub place: Option<Place>,
     /// The evidence.
     pub message: String,
@@ -148,7 +150,7 @@ impl FindingEntry {
 }
 
 /// What answers a finding.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct RemedyEntry {
     /// `move` or `person`.
     pub by: &'static str,
@@ -160,7 +162,7 @@ pub struct RemedyEntry {
 }
 
 /// A finding that was told to be left out.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct IgnoredEntry {
     /// Why, as it was told.
     pub reason: String,
@@ -169,7 +171,7 @@ pub struct IgnoredEntry {
 }
 
 /// A check that was not run.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct NotRunEntry {
     /// The check's id.
     pub id: &'static str,
@@ -184,7 +186,7 @@ pub struct NotRunEntry {
 }
 
 /// Why a check was not run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum NotRunKind {
     /// Something could not be read.
@@ -204,7 +206,7 @@ impl NotRunKind {
 }
 
 /// Something that could not be read.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct UnreadEntry {
     /// What.
     pub what: String,

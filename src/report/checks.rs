@@ -1,5 +1,6 @@
 //! The documents of `explain`: the list of checks, and the page of one.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::API_VERSION;
@@ -7,7 +8,7 @@ use crate::checks::Check;
 use crate::checks::page::Page;
 
 /// What `explain --list` says.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CheckList {
     api_version: &'static str,
@@ -17,7 +18,7 @@ pub struct CheckList {
 }
 
 /// What `explain ID` says.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CheckPage {
     api_version: &'static str,
@@ -29,7 +30,7 @@ pub struct CheckPage {
 }
 
 /// A check.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CheckEntry {
     /// Its identity.

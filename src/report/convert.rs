@@ -6,6 +6,7 @@ mod folders;
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -26,7 +27,7 @@ use crate::translate::{
 };
 
 /// What `convert` says.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Conversion {
     api_version: &'static str,
@@ -71,7 +72,7 @@ pub struct Conversion {
 }
 
 /// What becomes of an object.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ObjectEntry {
     /// `Kind/name`.
@@ -97,7 +98,7 @@ pub struct ObjectEntry {
 }
 
 /// Something said of a field.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RemarkEntry {
     /// The id that `explain` and `--accept` take.
@@ -123,7 +124,7 @@ pub struct RemarkEntry {
 }
 
 /// What may be applied together.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PhaseEntry {
     /// Its name.
@@ -135,7 +136,7 @@ pub struct PhaseEntry {
 }
 
 /// Something that changes.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ChangeEntry {
     /// `create`, `change` or `remove`.
@@ -162,7 +163,7 @@ pub struct ChangeEntry {
 }
 
 /// Something that was accepted.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct AcceptedEntry {
     /// Its id.
     pub id: &'static str,

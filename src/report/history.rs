@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{API_VERSION, Header};
@@ -10,7 +11,7 @@ use crate::kinds::{Name, ObjectRef};
 use crate::plan::Write;
 
 /// The runs of some namespaces.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HistoryReport {
     api_version: &'static str,
@@ -23,7 +24,7 @@ pub struct HistoryReport {
 }
 
 /// A run.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RunEntry {
     /// The namespace.
@@ -56,7 +57,7 @@ pub struct RunEntry {
 }
 
 /// A step of a run.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StepEntry {
     /// Its name.
@@ -68,7 +69,7 @@ pub struct StepEntry {
 }
 
 /// A run that is not over, for documents about something else.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OpenRunEntry {
     /// The namespace.

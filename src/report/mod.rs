@@ -3,19 +3,23 @@
 //! Their content is sorted, and equal input gives equal bytes. What differs from run to run stands in
 //! the header only.
 
+mod bundle;
 mod check;
 mod checks;
 pub mod convert;
 mod history;
 pub mod plan;
 mod run;
+pub mod schema;
 mod status;
 mod version;
 pub mod waypoint;
 mod waypoint_plan;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
+pub use bundle::bundle;
 pub use check::{
     CheckReport, FindingEntry, IgnoredEntry, NamespaceEntry, NotRunEntry, NotRunKind, RemedyEntry,
     UnreadEntry, WaypointSummary,
@@ -35,7 +39,7 @@ use crate::mesh::Mesh;
 pub const API_VERSION: &str = "kubectl-ambient/v1alpha1";
 
 /// What differs from run to run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Header {
     /// When it was made, RFC 3339.

@@ -1,5 +1,6 @@
 //! A plan in a document: what each step does, waits for, and is undone by.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -9,7 +10,7 @@ use crate::plan::{
 };
 
 /// The plan of a namespace.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PlanEntry {
     /// The namespace.
@@ -27,7 +28,7 @@ pub struct PlanEntry {
 }
 
 /// A step.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StepEntry {
     /// Its name.
@@ -52,7 +53,7 @@ pub struct StepEntry {
 }
 
 /// Something that is written.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WriteEntry {
     /// `create`, `change`, `restart` or `remove`.
@@ -71,7 +72,7 @@ pub struct WriteEntry {
 }
 
 /// A field that changes.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct FieldEntry {
     /// Its path.
     pub field: String,
@@ -84,7 +85,7 @@ pub struct FieldEntry {
 }
 
 /// A workload whose pods are replaced.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RolloutEntry {
     /// `Kind/name`.
@@ -102,7 +103,7 @@ pub struct RolloutEntry {
 }
 
 /// Something that stands in the way.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct ObstacleEntry {
     /// The id that `--accept` takes; nothing for what cannot be accepted.
     #[serde(skip_serializing_if = "Option::is_none")]

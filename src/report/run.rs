@@ -1,5 +1,6 @@
 //! The document of a run: how it ended, and what to do next.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{API_VERSION, Header};
@@ -8,7 +9,7 @@ use crate::kinds::{Name, ObjectRef};
 use crate::plan::Direction;
 
 /// How a run stands.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RunReport {
     api_version: &'static str,

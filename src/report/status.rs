@@ -1,5 +1,6 @@
 //! The document of `status`: which data plane each namespace's pods are in.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::check::UnreadEntry;
@@ -12,7 +13,7 @@ use crate::mesh::workloads::{DataPlane, Mode, Role, data_plane};
 use crate::mesh::{Mesh, Part};
 
 /// What `status` says.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StatusReport {
     api_version: &'static str,
@@ -33,7 +34,7 @@ pub struct StatusReport {
 }
 
 /// A namespace.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StatusEntry {
     /// Its name.

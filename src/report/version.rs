@@ -1,12 +1,13 @@
 //! The document of `version`.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::API_VERSION;
 use crate::mesh::installation::Installation;
 
 /// What `version` says.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct VersionReport {
     api_version: &'static str,
@@ -21,7 +22,7 @@ pub struct VersionReport {
 }
 
 /// One istiod.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct ControlPlaneEntry {
     /// Its Deployment.
     pub name: String,

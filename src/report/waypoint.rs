@@ -1,5 +1,6 @@
 //! The documents of `waypoint generate`, `list`, `status`, `apply` and `delete`.
 
+use schemars::JsonSchema;
 use serde::ser::SerializeStruct as _;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -27,7 +28,7 @@ impl Serialize for GeneratedObjects {
 }
 
 /// What `waypoint list` says.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WaypointList {
     api_version: &'static str,
@@ -45,7 +46,7 @@ pub struct WaypointList {
 }
 
 /// What `waypoint status` says.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WaypointStatus {
     api_version: &'static str,
@@ -63,7 +64,7 @@ pub struct WaypointStatus {
 }
 
 /// A waypoint.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WaypointEntry {
     /// Its namespace.
@@ -83,7 +84,7 @@ pub struct WaypointEntry {
 }
 
 /// How a waypoint stands.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StandingEntry {
     /// What it is.
@@ -99,7 +100,7 @@ pub struct StandingEntry {
 }
 
 /// The pods of a waypoint.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 pub struct ReplicasEntry {
     /// How many are ready.
     pub ready: u64,
@@ -108,7 +109,7 @@ pub struct ReplicasEntry {
 }
 
 /// An object as documents name it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ObjectEntry {
     /// Its kind.
     pub kind: &'static str,
@@ -130,7 +131,7 @@ impl From<&ObjectRef> for ObjectEntry {
 }
 
 /// An object whose label names a waypoint.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct UserEntry {
     /// Which.
     #[serde(flatten)]
@@ -146,7 +147,7 @@ pub struct UserEntry {
 }
 
 /// A policy or a route that is enforced at a waypoint.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct EnforcedEntry {
     /// Which.
     #[serde(flatten)]
@@ -165,7 +166,7 @@ pub struct EnforcedEntry {
 }
 
 /// What could not be looked at.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct MissingEntry {
     /// What.
     pub what: String,
@@ -272,7 +273,7 @@ fn enforced_entry(enforced: &Enforced) -> EnforcedEntry {
 }
 
 /// What `waypoint apply` and `waypoint delete` did.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WaypointChanges {
     api_version: &'static str,
@@ -290,7 +291,7 @@ pub struct WaypointChanges {
 }
 
 /// One thing that was done.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct ChangeEntry {
     /// To which object.
     #[serde(flatten)]

@@ -1,5 +1,6 @@
 //! The document of `waypoint plan`.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::check::{UnreadEntry, placement_name};
@@ -10,7 +11,7 @@ use crate::mesh::Mesh;
 use crate::waypoint::{self, Feature, NamespaceNeed, Placement};
 
 /// What `waypoint plan` says.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WaypointPlanReport {
     api_version: &'static str,
@@ -25,7 +26,7 @@ pub struct WaypointPlanReport {
 }
 
 /// What a namespace needs.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PlanEntry {
     /// Its name.
@@ -47,7 +48,7 @@ pub struct PlanEntry {
 }
 
 /// What a Service needs.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceEntry {
     /// Its name.
@@ -66,7 +67,7 @@ pub struct ServiceEntry {
 }
 
 /// Why a Service is said to use a feature.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EvidenceEntry {
     /// What it uses.

@@ -101,6 +101,48 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
     written
 }
 
+/// Fails when there is something of that name.
+///
+/// # Errors
+/// When there is.
+pub fn is_free(path: &Path) -> Result<(), Error> {
+    if fs::symlink_metadata(path).is_err() {
+        return Ok(());
+    }
+    let name = path.display();
+    Err(Error::new(
+        Exit::Usage,
+        format!("cannot write {name}: it is there already"),
+    )
+    .hint("name a file that is not there, or remove it"))
+}
+
+/// Makes a file that only its owner may read, all of it or nothing.
+///
+/// # Errors
+/// When there is one of that name, or it cannot be written.
+pub fn create_private(path: &Path, text: &str) -> Result<(), Error> {
+    let fail = |error: io::Error| cannot_write(&path.display().to_string(), &why(&error));
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".ambient-new");
+    let beside = path.with_file_name(name);
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&beside).map_err(fail)?;
+    let written = file
+        .write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .map_err(fail)
+        .and_then(|()| is_free(path))
+        .and_then(|()| fs::rename(&beside, path).map_err(fail));
+    if written.is_err() {
+        let _gone = fs::remove_file(&beside);
+    }
+    written
+}
+
 /// Fills a folder with files, given by their paths in it. Files of an earlier run are replaced; a
 /// folder that holds anything else at its root is refused.
 ///

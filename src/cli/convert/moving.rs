@@ -645,7 +645,7 @@ pub(crate) fn tell(runs: &Runs, carried: &Carried, context: &Context<'_>) -> Res
     context.ui.rest();
     if let Some(why) = &carried.unwritable {
         context.ui.note(&format!(
-            "warning: this machine keeps no copy of the journal: {why}"
+            "warning: this machine keeps no copy of the journal: {why}; the cluster has all of it"
         ));
     }
     let header = context.output.header(runs.context().map(str::to_owned));

@@ -1,5 +1,6 @@
 //! What the comparison of both sides found, as documents have it.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::semantics::compare::How;
@@ -7,7 +8,7 @@ use crate::translate::Proofs;
 use crate::translate::proof::{CallProof, RouteProof};
 
 /// What the comparison of both sides found.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ComparisonEntry {
     /// Classes of requests that were compared.
@@ -25,7 +26,7 @@ pub struct ComparisonEntry {
 }
 
 /// A request that is treated otherwise.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DifferenceEntry {
     /// What is compared: `route` or `verdict`.

@@ -1,5 +1,6 @@
 //! What was done to files, as documents have it.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::kinds::FieldPath;
@@ -7,7 +8,7 @@ use crate::mesh::Mesh;
 use crate::translate::edit::files::{FileEdit, FileEdits, Left};
 
 /// What was done to files.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WrittenEntry {
     /// The files that were written or removed.
@@ -17,7 +18,7 @@ pub struct WrittenEntry {
 }
 
 /// A file that was written.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct FileEntry {
     /// The file.
     pub file: String,
@@ -28,7 +29,7 @@ pub struct FileEntry {
 }
 
 /// A change of a file that was not made.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct LeftEntry {
     /// The object.
     pub object: String,
