@@ -43,12 +43,12 @@ pub fn plan(ground: &Ground<'_>) -> (Plan, Vec<Obstacle>) {
         bind(ground, &cut),
     ];
     let switches = switches(ground, &cut, &order, manner);
-    let injection = injection(&cut);
+    let remainder = remainder(ground);
+    let injection = injection(ground, &cut, manner, &remainder);
     match manner {
         Manner::Templates => steps.extend(switches.into_iter().chain([injection])),
         Manner::Namespace => steps.extend([injection].into_iter().chain(switches)),
     }
-    let remainder = remainder(ground);
     // A client that keeps its sidecar reads the VirtualService: routes come when none is left.
     if remainder.is_empty() {
         steps.extend(cut.routes());
@@ -517,14 +517,26 @@ fn switches(ground: &Ground<'_>, cut: &Cut<'_>, order: &order::Order, manner: Ma
     steps
 }
 
-fn injection(cut: &Cut<'_>) -> Step {
+/// The namespace injects no more. Where its workloads have moved already, no sidecar is left then but those
+/// of the remainder: one that came meanwhile would go by the routes that are replaced next.
+fn injection(ground: &Ground<'_>, cut: &Cut<'_>, manner: Manner, remainder: &[ObjectRef]) -> Step {
     let mut step = Step::new(StepId::Injection);
     step.stages.extend(stage(
         &cut.injection,
-        |_| Condition::Settled,
+        |_| match manner {
+            Manner::Templates => no_sidecars(ground, remainder),
+            Manner::Namespace => Condition::Settled,
+        },
         |_| Condition::Settled,
     ));
     step
+}
+
+fn no_sidecars(ground: &Ground<'_>, remainder: &[ObjectRef]) -> Condition {
+    Condition::NoSidecars {
+        namespace: ground.namespace.clone(),
+        except: remainder.to_vec(),
+    }
 }
 
 fn routes_step(cut: &Cut<'_>, changes: &[&Change]) -> Step {
@@ -568,10 +580,7 @@ fn routes_step(cut: &Cut<'_>, changes: &[&Change]) -> Step {
 
 fn verify(ground: &Ground<'_>, cut: &Cut<'_>, remainder: &[ObjectRef]) -> Step {
     let mut step = Step::new(StepId::Verify);
-    let mut gate = vec![Condition::NoSidecars {
-        namespace: ground.namespace.clone(),
-        except: remainder.to_vec(),
-    }];
+    let mut gate = vec![no_sidecars(ground, remainder)];
     gate.extend(cut.bound.iter().filter_map(|change| binding(change)));
     gate.extend(cut.accepted());
     step.stages.push(Stage {

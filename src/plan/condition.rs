@@ -256,7 +256,8 @@ fn settled(waited: Duration) -> Holds {
 }
 
 /// What istiod computed of a policy is in its conditions; that proxies have it is in none, so they are
-/// given a moment besides. Of ours without targets ztunnel has to enforce every word.
+/// given a moment besides. Of ours without targets ztunnel has to enforce every word: what it cannot is
+/// left out, and told by the reason alone, the status being True (`pilot/pkg/serviceregistry/ambient/authorization.go`).
 fn seen(found: &Value, object: &ObjectRef, waited: Duration) -> Holds {
     let ours = found
         .pointer("/metadata/annotations")
@@ -269,9 +270,17 @@ fn seen(found: &Value, object: &ObjectRef, waited: Duration) -> Holds {
     if ours
         && !attached
         && dry.is_none()
-        && let Some((false, reason, message)) = says(found, "ZtunnelAccepted")
+        && let Some((accepted, reason, message)) = says(found, "ZtunnelAccepted")
     {
-        return Holds::Never(told(object, "ZtunnelAccepted", reason, message));
+        if !accepted {
+            return Holds::Never(told(object, "ZtunnelAccepted", reason, message));
+        }
+        if reason == "UnsupportedValue" {
+            return Holds::Never(format!(
+                "{}: ztunnel does not enforce all of it ({message})",
+                object.short()
+            ));
+        }
     }
     settled(waited)
 }

@@ -206,6 +206,37 @@ fn what_nothing_tells_of_is_waited_for_and_not_confirmed() {
 }
 
 #[test]
+fn what_ztunnel_leaves_out_of_ours_is_not_waited_for() {
+    let policy = object(Kind::AuthorizationPolicy, "pay-guard");
+    let condition = Condition::Seen {
+        object: policy.clone(),
+    };
+    let at = |annotations: &[&str], reason: &str, observed: &str| {
+        let annotations: serde_json::Map<String, Value> = annotations
+            .iter()
+            .map(|key| ((*key).to_owned(), "AuthorizationPolicy/shop/pay".into()))
+            .collect();
+        let found = json!({
+            "metadata": {"generation": 2, "annotations": annotations},
+            "status": {"conditions": [{"type": "ZtunnelAccepted", "status": "True",
+                "reason": reason, "message": "paths", "observedGeneration": observed}]}});
+        condition.judge(&Evidence {
+            objects: BTreeMap::from([(policy.clone(), found)]),
+            pods: vec![],
+            waited: SETTLING,
+        })
+    };
+    let Holds::Never(why) = at(&[SOURCE], "UnsupportedValue", "2") else {
+        panic!("it is enforced in part");
+    };
+    assert!(why.contains("(paths)"), "{why}");
+    assert_eq!(at(&[SOURCE], "Accepted", "2"), Holds::Unconfirmed);
+    // Of what it was before, and of what others wrote for sidecars, nothing follows.
+    assert_eq!(at(&[SOURCE], "UnsupportedValue", "1"), Holds::Unconfirmed);
+    assert_eq!(at(&[], "UnsupportedValue", "2"), Holds::Unconfirmed);
+}
+
+#[test]
 fn only_what_was_named_may_keep_a_sidecar() {
     let except = vec![object(Kind::Deployment, "pay")];
     let condition = |except: &[ObjectRef]| Condition::NoSidecars {
