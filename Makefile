@@ -1,4 +1,4 @@
-.PHONY: test testbed controlplane oracle bench bench-cluster soak docs fuzz dist reference test-go check-gofmt check-licences
+.PHONY: test testbed controlplane oracle bench bench-cluster soak mutants docs fuzz dist reference test-go check-gofmt check-licences
 
 test: # everything CI checks; ends with "N passed, N failed, N skipped"
 	@cargo run --quiet --locked --manifest-path tests/tally/Cargo.toml --target-dir target/tally
@@ -20,6 +20,9 @@ bench-cluster: controlplane # time and memory of `check -A` against a real API s
 soak: # the property tests of the library with 200 times their cases, and runs killed after every single write: about an hour
 	PROPTEST_CASES=51200 cargo test --locked --release --lib
 	KUBECTL_AMBIENT_EVERY_CUT=1 cargo test --locked --test e2e -- killed
+
+mutants: controlplane # a program that takes a kind of step for verified without looking: a test must fail, for each kind
+	RUSTFLAGS="--cfg mutant" cargo test --locked --target-dir target/mutants --test e2e -- --nocapture mutants
 
 # Platforms whose standard library is not installed are named as not built. What the checksums of plugin.yaml
 # are of stands in target/dist-archives afterwards.

@@ -7,6 +7,8 @@ mod holder;
 mod items;
 mod labels;
 mod lease;
+#[cfg(mutant)]
+mod mutant;
 mod rights;
 mod run;
 mod runs;

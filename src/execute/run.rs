@@ -365,6 +365,12 @@ impl<'r, 'c> Run<'r, 'c> {
             });
         };
         let stopped = || self.has_to_stop();
+        #[cfg(mutant)]
+        let conditions = if super::mutant::spares(id) {
+            &[]
+        } else {
+            conditions
+        };
         let waited = self
             .cluster
             .wait(conditions, self.settings.timeout, stopped, told)

@@ -254,12 +254,15 @@ impl<'p> Journey<'p> {
     /// The command for this namespace, with the test's own times.
     pub(crate) fn command(&self, words: &[&str]) -> Result<Invocation<'p>> {
         let words: Vec<&str> = words.iter().copied().chain(["-n", self.name()]).collect();
-        Ok(self
+        let command = self
             .plane
             .ambient(words)?
             .env("KUBECTL_AMBIENT_LEASE_SECONDS", LEASE)
             .env("KUBECTL_AMBIENT_SETTLING_MILLIS", "50")
-            .within(Duration::from_secs(180)))
+            .within(Duration::from_secs(180));
+        #[cfg(mutant)]
+        let command = crate::mutants::of(command);
+        Ok(command)
     }
 
     /// Runs the command, which goes ahead without asking.

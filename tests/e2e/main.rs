@@ -5,6 +5,7 @@
 mod access;
 mod contested;
 mod emitted;
+mod evidence;
 mod faults;
 mod invariants;
 mod journey;
@@ -14,6 +15,8 @@ mod krew;
 mod lease;
 mod modes;
 mod moving;
+#[cfg(mutant)]
+mod mutants;
 mod plugin;
 mod reading;
 mod refusals;

@@ -1,0 +1,50 @@
+//! For `make mutants`: a program that takes the steps of one kind for verified without looking is found
+//! out by the tests, for each kind of step.
+
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use harness::{Invocation, Result};
+
+use crate::evidence::{BY_STEP, Test};
+
+thread_local! {
+    /// The kind of step that the commands of this thread do not verify.
+    static SPARED: Cell<Option<&'static str>> = const { Cell::new(None) };
+}
+
+/// A command as the mutant that this thread tests.
+pub(crate) fn of(command: Invocation<'_>) -> Invocation<'_> {
+    match SPARED.get() {
+        Some(step) => command.env("KUBECTL_AMBIENT_MUTANT", step),
+        None => command,
+    }
+}
+
+/// Whether a test fails. What it says stands in the output, for whoever asks whether it fails for the right reason.
+fn fails(test: Test) -> bool {
+    match catch_unwind(AssertUnwindSafe(test)) {
+        Ok(Ok(())) => false,
+        Ok(Err(error)) => {
+            println!("{error}");
+            true
+        }
+        Err(_) => true,
+    }
+}
+
+#[test]
+fn no_verification_can_be_left_out() -> Result {
+    let mut survive = Vec::new();
+    for (step, tests) in BY_STEP {
+        SPARED.set(Some(step));
+        let found = tests.iter().filter(|test| fails(**test)).count();
+        println!("{step}: {found} of {} tests fail", tests.len());
+        if found == 0 {
+            survive.push(step);
+        }
+    }
+    SPARED.set(None);
+    assert!(survive.is_empty(), "no test fails without: {survive:?}");
+    Ok(())
+}
