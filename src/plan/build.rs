@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::condition::{Condition, Pods};
-use super::meantime::{past_waypoints, unhealthy};
+use super::meantime::{not_given_back, past_waypoints, unhealthy};
 use super::rollout::rollout;
 use super::step::{Stage, Step, StepId};
 use super::write::{Planned, Write};
@@ -70,6 +70,7 @@ pub fn plan(ground: &Ground<'_>) -> (Plan, Vec<Obstacle>) {
     debug_assert!(super::rights::hold(&plan.steps));
     let mut obstacles = past_waypoints(ground, &order);
     obstacles.extend(unhealthy(ground, &moving));
+    obstacles.extend(not_given_back(ground, &moving));
     (plan, obstacles)
 }
 

@@ -6,6 +6,7 @@ use super::build::Ground;
 use super::condition::{Holds, controller_ready};
 use super::order;
 use crate::kinds::ObjectRef;
+use crate::mesh::injection::{INJECTION_LABEL, Injection};
 use crate::mesh::workloads::Workload;
 use crate::translate::Topic;
 use crate::waypoint::{self, Feature};
@@ -32,6 +33,26 @@ pub(super) fn unhealthy(ground: &Ground<'_>, moving: &[&Workload]) -> Vec<Obstac
             object: Some(object),
             says: format!("is not all up before the move: {why}"),
             remedy: Some("have it come up first, or leave it behind with --defer".to_owned()),
+            accepted: None,
+        })
+        .collect()
+}
+
+/// Workloads whose pods have sidecars that nothing asks for any more: a rollback could not give them back.
+/// Somebody began to move the namespace by hand.
+pub(super) fn not_given_back(ground: &Ground<'_>, moving: &[&Workload]) -> Vec<Obstacle> {
+    let found = moving
+        .iter()
+        .filter(|workload| workload.has_sidecar() && workload.injection == Injection::NotInjected);
+    found
+        .map(|workload| Obstacle {
+            id: None,
+            object: Some(workload.object.clone()),
+            says: "has sidecars that it would not get again: neither its namespace nor its template asks for them, so that a rollback could not give them back".to_owned(),
+            remedy: Some(format!(
+                "have them asked for until it is moved (running pods stay as they are): kubectl label namespace {} {INJECTION_LABEL}=enabled",
+                ground.namespace
+            )),
             accepted: None,
         })
         .collect()

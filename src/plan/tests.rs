@@ -416,3 +416,31 @@ fn a_workload_that_is_not_up_is_not_switched() {
     );
     assert_eq!(planned(&status(3)).1, []);
 }
+
+#[test]
+fn sidecars_that_a_rollback_could_not_give_back_are_not_taken() {
+    let pod = "
+apiVersion: v1
+kind: Pod
+metadata:
+  name: pay-5d4-x
+  namespace: shop
+  labels: {app: pay, pod-template-hash: 5d4, security.istio.io/tlsMode: istio, networking.istio.io/tunnel: http}
+  annotations: {sidecar.istio.io/status: '{}'}
+  ownerReferences: [{apiVersion: apps/v1, kind: ReplicaSet, name: pay-5d4, uid: u, controller: true}]
+---
+";
+    let half = BASE.replace(
+        "istio-injection: enabled",
+        "istio.io/dataplane-mode: ambient",
+    );
+    let (_, obstacles) = planned(&format!("{half}{pod}"));
+    let says = obstacles.iter().map(|one| one.says.as_str());
+    let says: Vec<&str> = says
+        .filter(|says| says.contains("could not give them back"))
+        .collect();
+    assert_eq!(says.len(), 1, "{obstacles:?}");
+    let (_, obstacles) = planned(&format!("{BASE}{pod}"));
+    let says = obstacles.iter().map(|one| one.says.as_str());
+    assert!(!says.collect::<String>().contains("give them back"));
+}

@@ -348,9 +348,13 @@ fn blocked(namespace: &Name, open: &[&Obstacle]) -> Error {
         .collect();
     ids.sort_unstable();
     ids.dedup();
-    let unread = open.iter().filter(|obstacle| obstacle.id.is_none()).count();
+    // What has no id is either seen, of an object, or could not be looked at.
+    let unread = open
+        .iter()
+        .filter(|obstacle| obstacle.id.is_none() && obstacle.object.is_none())
+        .count();
     let mut error = Error::new(
-        if ids.is_empty() {
+        if unread == open.len() {
             Exit::Undecided
         } else {
             Exit::Negative
