@@ -282,8 +282,13 @@ impl<'p> Journey<'p> {
     /// Runs the command; as long as the Lease of one that was killed lasts, it is run again.
     #[track_caller]
     pub(crate) fn run_when_free(&self, words: &[&str]) -> Result<Done> {
+        self.when_free(|| self.run(words))
+    }
+
+    /// Runs something again as long as the Lease of a run that is gone lasts.
+    pub(crate) fn when_free(&self, run: impl Fn() -> Result<Done>) -> Result<Done> {
         for _ in 0..30 {
-            let done = self.run(words)?;
+            let done = run()?;
             if done.code() != Some(1) || !done.stderr.contains("is locked by") {
                 return Ok(done);
             }

@@ -1,5 +1,7 @@
 //! Workloads of every kind, moved and taken back: who is rolled out, who keeps a sidecar, who is refused.
 
+use std::sync::{Arc, Mutex};
+
 use harness::fault::{Fault, Moment, When};
 use harness::{Condition, Result, pods_ready};
 use serde_json::{Value, json};
@@ -118,14 +120,31 @@ fn every_kind_goes_there_and_back() -> Result {
     let start = journey.snapshot()?;
     let recorder = journey.record()?;
     let proxy = journey.plane.faults()?;
-    // The autoscaler adds a pod when half of the way is done.
+    // The autoscaler adds a pod before its workload is switched, and one to a workload that was.
     let cluster = journey.plane.cluster().clone();
     let home = journey.name().to_owned();
+    let early = Arc::new(Mutex::new(None));
+    let (seen, name) = (Arc::clone(&early), home.clone());
+    let scale = move || {
+        let scaled = cluster.scale("deployments.apps", &name, "pay", 2);
+        let two = pods_ready(2, "2/2");
+        let pods = scaled.and_then(|()| cluster.wait_all("Pod", &name, "app=pay", &two));
+        if let Ok(mut seen) = seen.lock() {
+            *seen = Some(pods);
+        }
+    };
+    let enrolled = When::patch("namespaces").name(&home).nth(1);
+    proxy.rule(enrolled, Fault::call(Moment::Applied, scale));
+    let cluster = journey.plane.cluster().clone();
     let scale = move || drop(cluster.scale("deployments.apps", &home, "front", 2));
     let switched = When::patch("deployments.apps").name("pay").nth(1);
     proxy.rule(switched, Fault::call(Moment::Applied, scale));
     journey.run_through(&proxy, &APPLY)?.exited(0)?;
-    journey.wait_ready(8, "1/1")?;
+    // Pods are of the mode that their template has when they come.
+    let early = early.lock().ok().and_then(|mut pods| pods.take());
+    assert_eq!(early.transpose()?.map(|pods| pods.len()), Some(2));
+    journey.wait_ready(9, "1/1")?;
+    assert_eq!(pods(&journey, "pay")?, ["1/1"; 2]);
     assert_eq!(pods(&journey, "store")?, ["1/1"; 2]);
     assert_eq!(pods(&journey, "agent")?, ["1/1"; 3]);
     assert_eq!(pods(&journey, "front")?, ["1/1"; 2]);
@@ -137,7 +156,7 @@ fn every_kind_goes_there_and_back() -> Result {
     let one = pods_ready(1, "1/1");
     journey.namespace().wait_all("Pod", "app=idle", &one)?;
     journey.run(&["convert", "--finish"])?.exited(0)?;
-    for (workload, replicas) in [("idle", 0), ("front", 1)] {
+    for (workload, replicas) in [("idle", 0), ("front", 1), ("pay", 1)] {
         let cluster = journey.plane.cluster();
         cluster.scale("deployments.apps", journey.name(), workload, replicas)?;
     }

@@ -3,10 +3,12 @@
 //! `make controlplane` builds what is needed; `cargo test --test e2e` then runs these, and only these.
 
 mod access;
+mod by_hand;
 mod contested;
 mod emitted;
 mod evidence;
 mod faults;
+mod faulty_moves;
 mod invariants;
 mod journey;
 mod killed;
