@@ -131,7 +131,9 @@ fn redacted(object: &ObjectRef, mut value: Value) -> Value {
 }
 
 fn api_version(kind: Kind, value: &Value) -> String {
-    if let Some(said) = value["apiVersion"].as_str() {
+    // Where only the metadata was read, it says what metadata is.
+    let said = value["apiVersion"].as_str().unwrap_or_default();
+    if !said.is_empty() && Kind::of(said, kind.written()) == Some(kind) {
         return said.to_owned();
     }
     let version = kind.versions().first().copied().unwrap_or("v1");

@@ -3,6 +3,7 @@
 //! `make controlplane` builds what is needed; `cargo test --test e2e` then runs these, and only these.
 
 mod access;
+mod bundle;
 mod by_hand;
 mod contested;
 mod emitted;
@@ -22,6 +23,7 @@ mod mutants;
 mod plugin;
 mod reading;
 mod refusals;
+mod rehearsal;
 mod rights;
 mod sidecars;
 mod waypoint;
