@@ -1,4 +1,4 @@
-.PHONY: test testbed controlplane oracle bench bench-cluster soak mutants docs fuzz dist reference test-go check-gofmt check-licences
+.PHONY: test testbed controlplane oracle bench bench-cluster soak mutants docs fuzz dist reference pictures test-go check-gofmt check-licences
 
 test: # everything CI checks; ends with "N passed, N failed, N skipped"
 	@cargo run --quiet --locked --manifest-path tests/tally/Cargo.toml --target-dir target/tally
@@ -33,6 +33,9 @@ dist: # archives, checksums, licences, bills of materials, and the manifest for 
 
 reference: # the reference of all commands and flags, the man pages, and the schemas of documents
 	UPDATE_REFERENCE=1 cargo test --quiet --locked --test reference --test schemas
+
+pictures: # the pictures of the README, made of what the program prints
+	UPDATE_PICTURES=1 cargo test --quiet --locked --test pictures
 
 docs:
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps

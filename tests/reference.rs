@@ -13,7 +13,9 @@ const WIDTH: usize = 100;
 
 /// The program as people call it, with all commands built.
 fn program() -> Command {
-    let mut program = kubectl_ambient::cli::command().term_width(WIDTH);
+    let mut program = kubectl_ambient::cli::command()
+        .bin_name("kubectl ambient")
+        .term_width(WIDTH);
     program.build();
     program
 }

@@ -32,7 +32,7 @@ pub(super) struct CompletionArgs {
 
 const EXAMPLES: &str = "\
 Examples:
-  kubectl ambient completion install             kubectl's own completion then knows `kubectl ambient`
+  kubectl ambient completion install             for kubectl's own completion
   source <(kubectl-ambient completion bash)      in ~/.bashrc, for `kubectl-ambient`
   source <(kubectl-ambient completion zsh)       in ~/.zshrc
   kubectl-ambient completion fish | source       in ~/.config/fish/config.fish";

@@ -24,7 +24,7 @@ use crate::report::convert::Asked;
 use crate::report::plan::PlanEntry;
 use crate::translate::{self, Decision, Phase, Translated, options};
 
-/// Show what namespaces are in ambient mode: policies and routes translated, with proof
+/// Show what namespaces become in ambient mode, with proof; with --apply, move one there
 ///
 /// Reads a live cluster or, with -f, manifests, and shows what each object becomes; from a cluster also the
 /// steps that get there. Nothing is changed without --write, --output-dir, --apply, --resume or --finish.
@@ -54,7 +54,7 @@ pub(super) struct ConvertArgs {
     #[arg(long, help_heading = TRANSLATION, value_name = "WORKLOAD")]
     defer: Vec<String>,
 
-    /// Go on in spite of a difference, with the reason (can be repeated)
+    /// Go on in spite of a finding or a difference; the reason is kept in the journal (can be repeated)
     #[arg(long, help_heading = TRANSLATION, value_name = "ID=REASON")]
     accept: Vec<String>,
 

@@ -17,7 +17,7 @@ pub(super) struct HistoryArgs {
     /// Show the steps of this run
     run: Option<String>,
 
-    /// The namespace
+    /// Namespace whose runs are shown; by default the context's
     #[arg(short, long, value_parser = super::scope::namespace)]
     namespace: Option<String>,
 

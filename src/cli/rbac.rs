@@ -39,8 +39,8 @@ pub(super) struct RbacArgs {
 const EXAMPLES: &str = "\
 Examples:
   kubectl ambient rbac --for check | kubectl apply -f -
-  kubectl create clusterrolebinding ambient-check --clusterrole=kubectl-ambient-check --group=platform
-  kubectl ambient rbac --for convert -n shop                     a ClusterRole to read, a Role to write";
+  kubectl create clusterrolebinding a --clusterrole=kubectl-ambient-check --group=platform
+  kubectl ambient rbac --for convert -n shop     a ClusterRole to read, a Role to write";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Needing {

@@ -29,7 +29,7 @@ pub(super) struct RollbackArgs {
     /// The run to undo; `kubectl ambient history` lists them
     run: Option<String>,
 
-    /// The namespace
+    /// Namespace to put back; by default the context's
     #[arg(short, long, value_parser = super::scope::namespace)]
     namespace: Option<String>,
 
@@ -74,7 +74,7 @@ const EXAMPLES: &str = "\
 Examples:
   kubectl ambient rollback -n shop --dry-run     what would be undone
   kubectl ambient rollback -n shop               undo the last move
-  kubectl ambient rollback -n shop --to bind     give all workloads their sidecars back, keep the waypoint";
+  kubectl ambient rollback -n shop --to bind     give workloads their sidecars back, no more";
 
 /// What is undone, and how.
 #[derive(Debug, Clone)]

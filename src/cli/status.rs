@@ -16,11 +16,20 @@ const READS: KindSet = crate::mesh::BACKING
     .and(crate::mesh::INSTALLATION);
 
 /// Show which data plane namespaces are in: pods, sidecars, ambient pods, waypoints
+///
+/// Reads a live cluster or, with -f, manifests, and names runs that are not over. Nothing is changed.
 #[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(super) struct StatusArgs {
     #[command(flatten)]
     scope: ScopeArgs,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  kubectl ambient status -A                      every namespace
+  kubectl ambient status -n shop -o wide         with the labels that decide
+  kubectl ambient status -f manifests/ -R        what manifests say";
 
 pub(super) fn run(args: &StatusArgs, context: &Context<'_>) -> Result<Exit, Error> {
     let Loaded {
