@@ -149,6 +149,8 @@ pub struct MeshConfig {
     pub has_networks: bool,
     /// Whether traffic to unknown destinations is refused for the whole mesh.
     pub registry_only: bool,
+    /// Whether sidecars serve the metrics of the application with their own (`enablePrometheusMerge`).
+    pub merges_metrics: bool,
     /// Why the text of the configuration could not be read, if it could not: what stands in it is then
     /// unknown, and `Mesh` counts it as unread.
     pub(super) unreadable: Option<String>,
@@ -179,6 +181,7 @@ struct MeshConfigText {
     ca_certificates: Option<Vec<CaCertificate>>,
     extension_providers: Option<Vec<ExtensionProvider>>,
     outbound_traffic_policy: Option<Mode>,
+    enable_prometheus_merge: Option<bool>,
     default_config: Option<ProxyDefaults>,
 }
 
@@ -385,6 +388,7 @@ fn mesh_config(inventory: &Inventory, planes: &[ControlPlane]) -> MeshConfig {
         authorizers: BTreeMap::new(),
         has_networks: false,
         registry_only: false,
+        merges_metrics: true,
         unreadable: None,
     };
     let Some(map) = found else { return config };
@@ -411,6 +415,7 @@ fn mesh_config(inventory: &Inventory, planes: &[ControlPlane]) -> MeshConfig {
             let providers = text.extension_providers.into_iter().flatten();
             let authorizers = providers.filter_map(ExtensionProvider::authorizer);
             config.authorizers = authorizers.collect();
+            config.merges_metrics = text.enable_prometheus_merge.unwrap_or(true);
             config.registry_only = text
                 .outbound_traffic_policy
                 .is_some_and(|policy| policy.mode == "REGISTRY_ONLY");

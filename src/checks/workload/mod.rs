@@ -15,6 +15,7 @@ checks! {
     amb205_pods_without_sidecar_captured,
     amb207_waypoint_label_without_effect,
     amb208_waypoint_not_ready_or_single,
+    amb221_outside_the_sidecar,
     amb223_pods_not_replaced,
     amb251_waypoint_out_of_reach,
 }
