@@ -108,6 +108,19 @@ impl Traffic {
 }
 
 impl Binding {
+    /// The waypoint that its labels name, if that takes its traffic now, or will once it has an
+    /// address.
+    pub fn usable(&self) -> Option<&ObjectRef> {
+        match self {
+            Self::Named {
+                waypoint,
+                unbound: None | Some(Unbound::NotReady),
+                ..
+            } => Some(waypoint),
+            _ => None,
+        }
+    }
+
     /// The waypoint that traffic really goes through.
     pub fn effective(&self) -> Option<&ObjectRef> {
         match self {
@@ -205,13 +218,13 @@ impl Waypoint {
         namespace_labels: &Labels,
         wants: Traffic,
     ) -> Option<Unbound> {
-        let takes = self.traffic.takes(wants);
-        if self.ready == Some(false) {
-            Some(Unbound::NotReady)
-        } else if !self.admits(&object.namespace, namespace_labels) {
+        // What time does not mend comes first.
+        if !self.admits(&object.namespace, namespace_labels) {
             Some(Unbound::NotAllowed)
-        } else if !takes {
+        } else if !self.traffic.takes(wants) {
             Some(Unbound::OtherTraffic)
+        } else if self.ready == Some(false) {
+            Some(Unbound::NotReady)
         } else {
             None
         }
@@ -231,11 +244,15 @@ impl Waypoint {
         if *namespace == self.object.namespace {
             return true;
         }
+        // The API server gives it to every namespace, and a manifest need not have it.
+        let mut labels = labels.pairs().to_vec();
+        labels.push((Name::from("kubernetes.io/metadata.name"), namespace.clone()));
+        let labels = Labels::from_pairs(labels);
         self.listeners.iter().any(|listener| {
             let allowed = &listener.allowed_routes.namespaces;
             match allowed.from {
                 FromNamespaces::All => true,
-                FromNamespaces::Selector => allowed.selector.matches(labels),
+                FromNamespaces::Selector => allowed.selector.matches(&labels),
                 FromNamespaces::Same | FromNamespaces::None => false,
             }
         })

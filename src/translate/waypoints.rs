@@ -6,17 +6,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
-use super::{Draft, Ground, Manifest, Phase};
-use crate::kinds::{Kind, Name, ObjectRef};
+use super::{Draft, Ground, Manifest, Phase, Remark, Topic, Weight};
+use crate::kinds::{FieldPath, Kind, Name, ObjectRef};
 use crate::mesh::Mesh;
 use crate::mesh::services::Service;
 use crate::mesh::waypoints::{
-    Binding, INGRESS_USE_WAYPOINT, Traffic, USE_WAYPOINT, USE_WAYPOINT_NAMESPACE,
+    Binding, INGRESS_USE_WAYPOINT, Traffic, USE_WAYPOINT, USE_WAYPOINT_NAMESPACE, Unbound,
 };
 use crate::waypoint::manifest::{SEVERAL, Wanted};
-use crate::waypoint::{self, Feature, Placement, ServiceNeed};
+use crate::waypoint::{self, Feature, ServiceNeed};
 
 /// Which waypoints there will be, and who is bound to which.
 #[derive(Debug, Default)]
@@ -40,8 +40,41 @@ pub(crate) struct Bound {
     pub(crate) waypoint: ObjectRef,
     /// Whether a label has to be written for it.
     pub(crate) newly: bool,
+    /// The waypoint that a label names and that cannot take the Service.
+    pub(crate) instead_of: Option<Refusing>,
     /// Whether gateways come through it.
     pub(crate) ingress: Ingress,
+}
+
+/// A waypoint that a label names, and why it cannot take the Service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusing {
+    waypoint: ObjectRef,
+    why: Unbound,
+}
+
+impl Refusing {
+    fn of(binding: Binding) -> Option<Self> {
+        match binding {
+            Binding::Named {
+                waypoint,
+                unbound: Some(why),
+                ..
+            } => Some(Self { waypoint, why }),
+            _ => None,
+        }
+    }
+
+    fn remark(&self, bound: &ObjectRef) -> Remark {
+        let why = match self.why {
+            Unbound::Missing | Unbound::NotReady => "is not in the input",
+            Unbound::NotAllowed => "has no listener that admits this namespace",
+            Unbound::OtherTraffic => "does not take traffic to Services",
+        };
+        let says = format!("names {}, which {why}: {bound} takes its place", self.waypoint);
+        let field = FieldPath::label(USE_WAYPOINT);
+        Remark::new(Topic::Waypoint, Weight::Form, field, says)
+    }
 }
 
 /// Whether gateways that lead to a Service come through its waypoint.
@@ -85,11 +118,7 @@ impl Waypoints {
         let mut all = Self::default();
         for namespace in namespaces {
             let need = waypoint::assess(mesh, namespace);
-            let ours = match &need.placement {
-                Placement::None => None,
-                Placement::Shared(shared) => Some(shared.clone()),
-                Placement::Namespace | Placement::Service(_) => Some(own(mesh, namespace)),
-            };
+            let ours = waypoint::planned(mesh, &need);
             for service in &need.services {
                 let Some(known) = mesh
                     .services_in(namespace)
@@ -100,20 +129,23 @@ impl Waypoints {
                 };
                 let binding = mesh.binding(known);
                 let ingress = Ingress::of(mesh, known, service);
-                let bound = match (&binding, &ours) {
-                    (Binding::Named { waypoint, .. }, _) if mesh.waypoint(waypoint).is_some() => {
+                let bound = match (binding.usable(), &ours) {
+                    (Some(waypoint), _) => Bound {
+                        waypoint: waypoint.clone(),
+                        newly: false,
+                        instead_of: None,
+                        ingress,
+                    },
+                    (None, Some(ours))
+                        if service.needs_waypoint() && binding != Binding::OptedOut =>
+                    {
                         Bound {
-                            waypoint: waypoint.clone(),
-                            newly: false,
+                            waypoint: ours.clone(),
+                            newly: true,
+                            instead_of: Refusing::of(binding),
                             ingress,
                         }
                     }
-                    (Binding::OptedOut, _) => continue,
-                    (_, Some(ours)) if service.needs_waypoint() => Bound {
-                        waypoint: ours.clone(),
-                        newly: true,
-                        ingress,
-                    },
                     _ => continue,
                 };
                 if mesh.waypoint(&bound.waypoint).is_none() {
@@ -163,24 +195,6 @@ impl Waypoints {
     }
 }
 
-/// The waypoint of a namespace: the one that is there, else one to be made.
-fn own(mesh: &Mesh, namespace: &Name) -> ObjectRef {
-    let usual = ObjectRef::new(
-        Kind::Gateway,
-        namespace,
-        &Name::from(waypoint::manifest::NAME),
-    );
-    if mesh.waypoint(&usual).is_some() {
-        return usual;
-    }
-    let mut here = mesh
-        .waypoints()
-        .iter()
-        .filter(|known| known.object.namespace == *namespace)
-        .filter(|known| matches!(known.traffic, Traffic::Service | Traffic::All));
-    here.next().map_or(usual, |known| known.object.clone())
-}
-
 pub(super) fn translate(ground: &Ground<'_>, draft: &mut Draft) {
     for (waypoint, made) in &ground.waypoints.made {
         let wanted = Wanted {
@@ -208,10 +222,15 @@ pub(super) fn translate(ground: &Ground<'_>, draft: &mut Draft) {
         let mut labels = Map::new();
         if bound.newly {
             labels.insert(USE_WAYPOINT.to_owned(), waypoint.name.as_ref().into());
-            if waypoint.namespace != service.namespace {
-                let namespace = waypoint.namespace.as_ref();
-                labels.insert(USE_WAYPOINT_NAMESPACE.to_owned(), namespace.into());
+            // What a label of old says of another namespace must not stay beside the new name.
+            let home = (waypoint.namespace != service.namespace)
+                .then(|| Value::from(waypoint.namespace.as_ref()));
+            if home.is_some() || bound.instead_of.is_some() {
+                labels.insert(USE_WAYPOINT_NAMESPACE.to_owned(), home.unwrap_or_default());
             }
+        }
+        if let Some(refusing) = &bound.instead_of {
+            draft.remark(service, refusing.remark(waypoint));
         }
         if bound.ingress == Ingress::Telling {
             labels.insert(INGRESS_USE_WAYPOINT.to_owned(), "true".into());
@@ -277,5 +296,128 @@ spec: {{selector: {{matchLabels: {{app: pay}}}}, jwtRules: [{{issuer: a}}]}}
             prepared(2),
             ["ConfigMap/waypoint-options", "Gateway/waypoint"]
         );
+    }
+
+    const JUDGED: &str = "
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop, labels: {istio-injection: enabled}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: pay, namespace: shop}
+spec: {replicas: 2, selector: {matchLabels: {app: pay}}, template: {metadata: {labels: {app: pay}}}}
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: pay, namespace: shop}
+spec: {selector: {matchLabels: {app: pay}}, rules: [{to: [{operation: {methods: [GET]}}]}]}
+---
+";
+
+    /// What is created of Gateways and ConfigMaps for a Service with these labels beside something
+    /// else, the labels of the Service then, and who a copy of its policy is for.
+    fn bound(labels: &str, beside: &str) -> (Vec<String>, Value, Vec<String>) {
+        let service = format!(
+            "
+apiVersion: v1
+kind: Service
+metadata: {{name: pay, namespace: shop, labels: {{{labels}}}}}
+spec: {{selector: {{app: pay}}, ports: [{{name: http, port: 80}}]}}
+---
+"
+        );
+        let mut builder = InventoryBuilder::new(Input::Manifests, "default");
+        builder.file("shop.yaml", format!("{JUDGED}{service}{beside}"));
+        let mesh = Mesh::new(builder.finish());
+        let namespaces = BTreeSet::from([Name::from("shop")]);
+        let translation = translate(&mesh, &namespaces, &Options::default());
+        assert!(!translation.refuses(), "{:?}", translation.treatments);
+        let edits = || translation.changes.iter().map(|change| &change.edit);
+        let made = edits().filter_map(|edit| match edit {
+            Edit::Create(manifest) => Some(manifest.object()),
+            _ => None,
+        });
+        let (waypoints, copies): (Vec<_>, Vec<_>) =
+            made.partition(|object| object.kind != Kind::AuthorizationPolicy);
+        let labels = edits()
+            .filter(|edit| edit.object().kind == Kind::Service)
+            .find_map(|edit| Some(edit.after()?.json()["metadata"]["labels"].clone()));
+        let short = |objects: Vec<&ObjectRef>| objects.iter().map(|o| o.short()).collect();
+        (short(waypoints), labels.unwrap_or_default(), short(copies))
+    }
+
+    fn gateway(place: &str, class: &str, labels: &str) -> String {
+        let (namespace, name) = place.split_once('/').unwrap();
+        format!(
+            "
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {{name: {name}, namespace: {namespace}, labels: {{{labels}}}}}
+spec: {{gatewayClassName: {class}, listeners: [{{name: mesh, port: 15008, protocol: HBONE}}]}}
+"
+        )
+    }
+
+    #[test]
+    fn a_service_is_bound_to_a_waypoint_that_takes_it() {
+        let here = |name: &str| json!({"istio.io/use-waypoint": name});
+        let shared = "istio.io/use-waypoint: shared, istio.io/use-waypoint-namespace: infra";
+        let options = "
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: waypoint-options, namespace: shop}
+data: {a: b}
+";
+        let second = ["ConfigMap/waypoint-2-options", "Gateway/waypoint-2"];
+        let first = ["ConfigMap/waypoint-options", "Gateway/waypoint"];
+        let waypoint = "istio-waypoint";
+        let cases = [
+            // What the labels name cannot take it.
+            (shared, gateway("infra/shared", waypoint, ""), "waypoint", &first[..]),
+            (
+                "istio.io/use-waypoint: pods",
+                gateway("shop/pods", waypoint, "istio.io/waypoint-for: workload"),
+                "waypoint",
+                &first,
+            ),
+            // What has the usual name cannot, or is none.
+            (
+                "",
+                gateway("shop/waypoint", waypoint, "istio.io/waypoint-for: none"),
+                "waypoint-2",
+                &second,
+            ),
+            ("", gateway("shop/waypoint", "istio", ""), "waypoint-2", &second),
+            // Its parameters are somebody's.
+            ("", options.to_owned(), "waypoint-2", &second),
+            // Another can.
+            (
+                "",
+                format!(
+                    "{}---{}",
+                    gateway("shop/waypoint", waypoint, "istio.io/waypoint-for: workload"),
+                    gateway("shop/edge", waypoint, "istio.io/waypoint-for: all"),
+                ),
+                "edge",
+                &[],
+            ),
+        ];
+        for (labels, beside, name, made) in cases {
+            let (waypoints, labels, copies) = bound(labels, &beside);
+            assert_eq!(waypoints, made, "{beside}");
+            assert_eq!(labels, here(name), "{beside}");
+            assert!(copies.contains(&"AuthorizationPolicy/pay-wp".to_owned()), "{copies:?}");
+        }
+    }
+
+    #[test]
+    fn a_shared_waypoint_that_admits_the_namespace_is_kept() {
+        let labels = "istio.io/use-waypoint: shared, istio.io/use-waypoint-namespace: infra";
+        let allowed = "allowedRoutes: {namespaces: {from: Selector, selector: {matchLabels: {kubernetes.io/metadata.name: shop}}}}";
+        let shared = gateway("infra/shared", "istio-waypoint", "")
+            .replace("protocol: HBONE", &format!("protocol: HBONE, {allowed}"));
+        let (waypoints, _, _) = bound(labels, &shared);
+        assert_eq!(waypoints, [""; 0]);
     }
 }

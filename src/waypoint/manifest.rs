@@ -41,7 +41,7 @@ impl Wanted {
 
     /// The name of the ConfigMap for a waypoint.
     pub fn options_name(&self) -> String {
-        format!("{}-options", self.name)
+        options_name(&self.name)
     }
 
     /// What the Deployment is to have; nothing without replicas of its own.
@@ -98,6 +98,11 @@ impl Wanted {
         }
         metadata
     }
+}
+
+/// The name of the ConfigMap for a waypoint of this name.
+pub fn options_name(waypoint: &str) -> String {
+    format!("{waypoint}-options")
 }
 
 /// The spec of a waypoint's Gateway, as `istioctl waypoint` writes it

@@ -11,8 +11,9 @@ use std::collections::BTreeSet;
 
 pub use features::{Evidence, Feature, traffic_policy};
 
+use crate::kinds::gateway_api::Gateway;
 use crate::kinds::{Kind, KindSet, Name, ObjectRef};
-use crate::mesh::waypoints::{Binding, Traffic};
+use crate::mesh::waypoints::Traffic;
 use crate::mesh::{Mesh, services::Service};
 
 /// The kinds from which the need is known.
@@ -36,7 +37,7 @@ pub struct ServiceNeed {
     pub service: ObjectRef,
     /// What it uses beyond connections, each with the object that says so; sorted.
     pub evidence: Vec<Evidence>,
-    /// The waypoint that its labels, or its namespace's, name today.
+    /// The waypoint that its labels, or its namespace's, name today, if that can take its traffic.
     pub bound_to: Option<ObjectRef>,
     /// Whether clients reach its pods' addresses, so that a waypoint must take traffic addressed to
     /// pods as well.
@@ -114,15 +115,12 @@ pub fn assess(mesh: &Mesh, namespace: &Name) -> NamespaceNeed {
             ServiceNeed {
                 service: service.object.clone(),
                 evidence,
-                bound_to: match mesh.binding(service) {
-                    Binding::Named { waypoint, .. } => Some(waypoint),
-                    Binding::None | Binding::OptedOut => None,
-                },
+                bound_to: mesh.binding(service).usable().cloned(),
                 headless: mesh.spec(service).is_headless(),
             }
         })
         .collect();
-    let placement = placement(mesh, namespace, &services);
+    let placement = placement(namespace, &services);
     let pods_too = services
         .iter()
         .any(|need| need.headless && need.needs_waypoint());
@@ -139,6 +137,54 @@ pub fn assess(mesh: &Mesh, namespace: &Name) -> NamespaceNeed {
         traffic,
         complete: !unread.any(|unread| unread.is_of_a_file() || unread.is_of(READS)),
     }
+}
+
+/// The waypoint to which a Service of a namespace is bound that needs one and has none: a shared one,
+/// one of the namespace that takes the traffic of Services, or one that is made. `None` where no
+/// Service needs one.
+pub fn planned(mesh: &Mesh, need: &NamespaceNeed) -> Option<ObjectRef> {
+    match &need.placement {
+        Placement::None => None,
+        Placement::Shared(shared) => Some(shared.clone()),
+        Placement::Namespace | Placement::Service(_) => Some(own(mesh, &need.namespace)),
+    }
+}
+
+/// The waypoint of a namespace: the one of the usual name or another that is there, else one to be
+/// made under a name that nothing has.
+fn own(mesh: &Mesh, namespace: &Name) -> ObjectRef {
+    let gateway = |name: &str| ObjectRef::new(Kind::Gateway, namespace, &Name::from(name));
+    let usual = gateway(manifest::NAME);
+    let mut there: Vec<&ObjectRef> = mesh
+        .waypoints()
+        .iter()
+        .filter(|known| known.object.namespace == *namespace && known.traffic.takes(Traffic::Service))
+        .map(|known| &known.object)
+        .collect();
+    there.sort_by_key(|known| **known != usual);
+    if let Some(known) = there.first() {
+        return (*known).clone();
+    }
+    let names = (1..).map(|number| match number {
+        1 => manifest::NAME.to_owned(),
+        more => format!("{}-{more}", manifest::NAME),
+    });
+    let mut free = names.map(|name| gateway(&name)).filter(|made| is_free(mesh, made));
+    free.next().unwrap_or(usual)
+}
+
+/// Whether nobody else has made an object of the names that a waypoint and its parameters take: its
+/// Gateway, and the ConfigMap beside it.
+fn is_free(mesh: &Mesh, gateway: &ObjectRef) -> bool {
+    let options = Name::from(manifest::options_name(&gateway.name).as_str());
+    let options = ObjectRef::new(Kind::ConfigMap, &gateway.namespace, &options);
+    let (label, ours) = manifest::MANAGED_BY;
+    let theirs = mesh
+        .inventory()
+        .whole(&options)
+        .is_some_and(|options| options["metadata"]["labels"][label] != ours);
+    let taken = mesh.named::<Gateway>(&gateway.namespace, &gateway.name);
+    taken.is_none() && !theirs
 }
 
 fn moves(mesh: &Mesh, service: &Service) -> bool {
@@ -158,12 +204,11 @@ fn is_api_server(service: &ObjectRef) -> bool {
     service.namespace.as_ref() == "default" && service.name.as_ref() == "kubernetes"
 }
 
-fn placement(mesh: &Mesh, namespace: &Name, services: &[ServiceNeed]) -> Placement {
+fn placement(namespace: &Name, services: &[ServiceNeed]) -> Placement {
     let needing: Vec<&ServiceNeed> = services.iter().filter(|s| s.needs_waypoint()).collect();
     let shared = needing.iter().find_map(|need| {
         let waypoint = need.bound_to.as_ref()?;
-        (waypoint.namespace != *namespace && mesh.waypoint(waypoint).is_some())
-            .then(|| waypoint.clone())
+        (waypoint.namespace != *namespace).then(|| waypoint.clone())
     });
     match (needing.as_slice(), shared) {
         ([], _) => Placement::None,

@@ -16,7 +16,7 @@ use crate::semantics::authorization::{
     AllowAtZtunnel, DenyAtZtunnel, allow_at_ztunnel, deny_at_ztunnel, rule_path,
 };
 use crate::semantics::identity::{Identity, matches_caller, names_callers};
-use crate::waypoint::{self, Placement};
+use crate::waypoint;
 
 /// The check.
 pub static CHECK: WaypointNotAdmitted = WaypointNotAdmitted;
@@ -76,10 +76,8 @@ type Fronts<'a> = BTreeMap<&'a ObjectRef, Front>;
 /// a Service needs one.
 fn fronts<'a>(mesh: &'a Mesh, namespace: &Name) -> Fronts<'a> {
     let need = waypoint::assess(mesh, namespace);
-    let planned = match &need.placement {
-        Placement::Shared(waypoint) => mesh.waypoint(waypoint),
-        Placement::None | Placement::Namespace | Placement::Service(_) => None,
-    };
+    let planned = waypoint::planned(mesh, &need);
+    let there = planned.as_ref().and_then(|waypoint| mesh.waypoint(waypoint));
     let needing: BTreeSet<&ObjectRef> = need.needing().map(|need| &need.service).collect();
     let mut found = Fronts::new();
     for service in mesh.services_in(namespace) {
@@ -89,8 +87,9 @@ fn fronts<'a>(mesh: &'a Mesh, namespace: &Name) -> Fronts<'a> {
         if (bound.is_none() && !needs) || mesh.spec(service).is_headless() {
             continue;
         }
-        let (home, account) = bound.or(planned).map_or_else(
-            || (namespace.clone(), Name::from("waypoint")),
+        let made = planned.as_ref().map_or("waypoint", |made| &made.name);
+        let (home, account) = bound.or(there).map_or_else(
+            || (namespace.clone(), Name::from(made)),
             |waypoint| {
                 let home = waypoint.object.namespace.clone();
                 (home, waypoint.service_account.clone())

@@ -1,4 +1,5 @@
-//! AMB207: a `use-waypoint` label that names no waypoint, or that says `none` where one is needed.
+//! AMB207: a `use-waypoint` label that names no waypoint or one that cannot take the Service, or that says
+//! `none` where one is needed.
 //! Traffic then goes straight to the pods, past every rule on requests
 //! (`pilot/pkg/serviceregistry/ambient/waypoints.go`, `fetchWaypointForTarget`; istio/istio.io#17520).
 
@@ -7,7 +8,7 @@ use crate::inventory::Input;
 use crate::kinds::gateway_api::Gateway;
 use crate::kinds::{FieldPath, Kind, KindSet, Name, ObjectRef};
 use crate::mesh::namespaces::Namespace;
-use crate::mesh::waypoints::{Binding, USE_WAYPOINT, USE_WAYPOINT_NAMESPACE, Unbound};
+use crate::mesh::waypoints::{Binding, USE_WAYPOINT, USE_WAYPOINT_NAMESPACE, Unbound, WAYPOINT_FOR};
 use crate::mesh::{self, Mesh};
 use crate::waypoint::{Evidence, Feature, NamespaceNeed, assess};
 
@@ -51,11 +52,15 @@ impl Check for WaypointLabelWithoutEffect {
             for (waypoint, on, services) in &labels.missing {
                 dangling(view, namespace, waypoint, on, services, out);
             }
-            if !labels.opted_out.is_empty() {
-                let need = assess(view.mesh, &namespace.name);
-                for (on, services) in &labels.opted_out {
-                    opted_out(namespace, &need, on, services, out);
-                }
+            if labels.opted_out.is_empty() && labels.refused.is_empty() {
+                continue;
+            }
+            let need = assess(view.mesh, &namespace.name);
+            for (on, services) in &labels.opted_out {
+                opted_out(namespace, &need, on, services, out);
+            }
+            for refused in &labels.refused {
+                refused.find(view.mesh, namespace, &need, out);
             }
         }
     }
@@ -67,6 +72,7 @@ impl Check for WaypointLabelWithoutEffect {
 struct Labelled {
     missing: Vec<(ObjectRef, ObjectRef, Vec<ObjectRef>)>,
     opted_out: Vec<(ObjectRef, Vec<ObjectRef>)>,
+    refused: Vec<Refused>,
 }
 
 impl Labelled {
@@ -97,10 +103,32 @@ impl Labelled {
                     let on = if own { service.object.clone() } else { namespace.reference() };
                     labelled.add_opted_out(on, service.object.clone());
                 }
-                Binding::Named { .. } | Binding::None => {}
+                Binding::Named {
+                    waypoint,
+                    declared_on,
+                    unbound: Some(why @ (Unbound::NotAllowed | Unbound::OtherTraffic)),
+                } => labelled.add_refused(Refused {
+                    waypoint,
+                    on: declared_on,
+                    why,
+                    services: vec![service.object.clone()],
+                }),
+                Binding::Named {
+                    unbound: None | Some(Unbound::NotReady),
+                    ..
+                }
+                | Binding::None => {}
             }
         }
         labelled
+    }
+
+    fn add_refused(&mut self, refused: Refused) {
+        let mut known = self.refused.iter_mut();
+        match known.find(|known| known.on == refused.on) {
+            Some(known) => known.services.extend(refused.services),
+            None => self.refused.push(refused),
+        }
     }
 
     fn add_missing(&mut self, waypoint: ObjectRef, on: ObjectRef, service: ObjectRef) {
@@ -119,6 +147,67 @@ impl Labelled {
     }
 }
 
+/// A label that names a waypoint which cannot take the Services that it decides for.
+struct Refused {
+    waypoint: ObjectRef,
+    on: ObjectRef,
+    why: Unbound,
+    services: Vec<ObjectRef>,
+}
+
+impl Refused {
+    fn find(&self, mesh: &Mesh, namespace: &Namespace, need: &NamespaceNeed, out: &mut Sink<'_>) {
+        let mut needing = need.needing().map(|need| &need.service);
+        let needed = needing.any(|service| self.services.contains(service));
+        let for_pods = self.why == Unbound::OtherTraffic;
+        // The label of a namespace may be meant for its pods alone.
+        if !needed && for_pods && self.on.kind == Kind::Namespace {
+            return;
+        }
+        let waypoint = &self.waypoint;
+        let why = if for_pods {
+            let traffic = mesh.waypoint(waypoint).map_or("", |known| known.traffic.name());
+            format!("takes no traffic to Services ({WAYPOINT_FOR}: {traffic})")
+        } else {
+            format!("has no listener that admits namespace {}", namespace.name)
+        };
+        let who = naming(&self.services);
+        let message = format!(
+            "{waypoint} {why}: ambient callers reach the pods of {who} directly, past every rule on requests"
+        );
+        let here = waypoint.namespace == namespace.name;
+        let severity = match (needed, here) {
+            // A selector of namespaces that were not read may admit this one.
+            _ if namespace.labels.is_none() && !for_pods => Severity::Warning,
+            (false, _) => Severity::Warning,
+            (true, true) => Severity::Change,
+            (true, false) => Severity::Blocking,
+        };
+        let remedy = if severity == Severity::Change {
+            Remedy::moved("Services that need a waypoint are bound to one of the namespace that takes their traffic")
+        } else if for_pods {
+            let text = format!("have {waypoint} take traffic to Services ({WAYPOINT_FOR}: all), or remove the label");
+            unlabel(namespace, &self.on, &text)
+        } else {
+            let text = format!(
+                "have {waypoint} admit the namespace in allowedRoutes of a listener, or remove the label"
+            );
+            unlabel(namespace, &self.on, &text)
+        };
+        let at = (self.on.clone(), FieldPath::label(USE_WAYPOINT));
+        out.find(&namespace.name, severity, at, message, remedy);
+    }
+}
+
+/// Services by the first of them.
+fn naming(services: &[ObjectRef]) -> String {
+    match services {
+        [] => "what is labelled".to_owned(),
+        [one] => one.short(),
+        [first, more @ ..] => format!("{} and {} more", first.short(), more.len()),
+    }
+}
+
 fn dangling(
     view: &View<'_>,
     namespace: &Namespace,
@@ -131,11 +220,7 @@ fn dangling(
     let other = mesh
         .named::<Gateway>(&waypoint.namespace, &waypoint.name)
         .map(|gateway| gateway.spec.gateway_class_name.clone());
-    let who = match services {
-        [] => "what is labelled".to_owned(),
-        [one] => one.short(),
-        [first, more @ ..] => format!("{} and {} more", first.short(), more.len()),
-    };
+    let who = naming(services);
     let (severity, message, remedy) = if let Some(class) = other {
         wrong_class(namespace, waypoint, on, &class, &who)
     } else if mesh.inventory().input == Input::Manifests {

@@ -39,26 +39,21 @@ pub(crate) struct Barrier<'a> {
 pub(crate) fn fronts<'a>(mesh: &'a Mesh, namespace: &Name) -> Vec<Front<'a>> {
     let mut found: BTreeMap<ObjectRef, Front<'a>> = BTreeMap::new();
     let need = waypoint::assess(mesh, namespace);
-    let planned = || match &need.placement {
-        waypoint::Placement::Shared(shared) => shared.clone(),
-        _ => ObjectRef::new(
-            crate::kinds::Kind::Gateway,
-            namespace,
-            &Name::from("waypoint"),
-        ),
-    };
+    let planned = waypoint::planned(mesh, &need);
     for service in &need.services {
         if service.headless || !(service.needs_waypoint() || service.bound_to.is_some()) {
             continue;
         }
-        let waypoint = service.bound_to.clone().unwrap_or_else(planned);
+        let Some(waypoint) = service.bound_to.as_ref().or(planned.as_ref()) else {
+            continue;
+        };
         let services = mesh.services_in(namespace);
         let name = &service.service.name;
         let behind = services.binary_search_by(|candidate| candidate.object.name.cmp(name));
         let behind = behind.ok().map(|position| &services[position]);
         let front = found
             .entry(waypoint.clone())
-            .or_insert_with(|| Front::of(mesh, &waypoint));
+            .or_insert_with(|| Front::of(mesh, waypoint));
         for workload in behind.into_iter().flat_map(|service| mesh.backing(service)) {
             if workload.role == Role::Application && takes_part(workload) {
                 front.behind.insert(&workload.object, workload);
