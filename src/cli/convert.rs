@@ -16,9 +16,10 @@ use crate::checks::{self, Scope};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::inventory::Input;
-use crate::kinds::{KindSet, Name};
+use crate::kinds::{KindSet, Name, ObjectRef};
 use crate::mesh::Mesh;
 use crate::plan::{self, Obstacle, Plan};
+use crate::render::Format;
 use crate::report::Conversion;
 use crate::report::convert::Asked;
 use crate::report::plan::PlanEntry;
@@ -162,16 +163,7 @@ impl From<PhaseName> for Phase {
 }
 
 pub(super) fn run(args: &ConvertArgs, context: &Context<'_>) -> Result<Exit, Error> {
-    if args.write
-        && args
-            .scope
-            .filename
-            .iter()
-            .any(|path| path.as_os_str() == "-")
-    {
-        let message = "`--write` edits files, and standard input is none";
-        return Err(Error::new(Exit::Usage, message).hint("`-o yaml` prints the objects instead"));
-    }
+    not_standard_input(args)?;
     if args.run.resume || args.run.finish {
         let runs = moving::connect(&args.run, &args.scope.namespace, context)?;
         return if args.run.resume {
@@ -194,7 +186,7 @@ pub(super) fn run(args: &ConvertArgs, context: &Context<'_>) -> Result<Exit, Err
         ..
     } = load_whole(
         &args.scope,
-        reads(args),
+        reads(),
         translate::WRITES,
         Unnamed::Injected,
         context,
@@ -209,6 +201,15 @@ pub(super) fn run(args: &ConvertArgs, context: &Context<'_>) -> Result<Exit, Err
         earlier,
     } = translate::translate_on(mesh, &namespaces, &options);
     let decision = Decision::new(&translation, &options, &mesh);
+    let planned =
+        mesh.inventory().input == Input::Cluster && args.phase.is_none() && args.only.is_empty();
+    // From a cluster they stand with the plan.
+    let findings = if planned {
+        Vec::new()
+    } else {
+        findings(&mesh, &scope, &decision, &accepted)
+    };
+    let decision = decision.holding(held(&findings));
     let asked = Asked {
         options: &options,
         phase: args.phase.map(Phase::from),
@@ -216,17 +217,17 @@ pub(super) fn run(args: &ConvertArgs, context: &Context<'_>) -> Result<Exit, Err
     };
     let header = context.output.header(named);
     let mut report = Conversion::new(&mesh, &scope, &translation, &decision, &asked, header);
-    if mesh.inventory().input == Input::Cluster && args.phase.is_none() && args.only.is_empty() {
+    report.stands_in_the_way(findings.iter().map(|(_, found)| found));
+    if planned {
         let planned = plans(&mesh, &scope, &decision, &options, &accepted);
         if let Some(runs) = &runs {
             return moving::apply_first(&args.run, runs, &mesh, planned, accepted, context);
         }
         moving::save_only(&args.run, &planned)?;
-        let entries = planned
-            .iter()
-            .map(|(plan, obstacles)| PlanEntry::new(plan, obstacles));
-        report.plans = entries.collect();
+        let entry = |(plan, found): &(Plan, Vec<Obstacle>)| PlanEntry::new(plan, found);
+        report.plans = planned.iter().map(entry).collect();
     }
+    withheld(&report, decision.refuses(), context);
     let left = written::write(
         args,
         &asked,
@@ -239,13 +240,63 @@ pub(super) fn run(args: &ConvertArgs, context: &Context<'_>) -> Result<Exit, Err
     Ok(exit(args, &report, decision.refuses() || left))
 }
 
-/// The kinds that are asked of a cluster: a plan stands on all checks.
-fn reads(args: &ConvertArgs) -> KindSet {
-    if args.scope.filename.is_empty() {
-        checks::all().fold(translate::READS, |all, check| all.and(check.meta().reads))
-    } else {
-        translate::READS
+/// Refuses to edit what is no file.
+fn not_standard_input(args: &ConvertArgs) -> Result<(), Error> {
+    let mut files = args.scope.filename.iter();
+    if args.write && files.any(|path| path.as_os_str() == "-") {
+        let message = "`--write` edits files, and standard input is none";
+        return Err(Error::new(Exit::Usage, message).hint("`-o yaml` prints the objects instead"));
     }
+    Ok(())
+}
+
+/// The kinds that are asked of a cluster: what stands in the way is what all checks find.
+fn reads() -> KindSet {
+    checks::all().fold(translate::READS, |all, check| all.and(check.meta().reads))
+}
+
+/// What stands in the way of each namespace that changes, beside what is refused: what `check` finds.
+fn findings(
+    mesh: &Mesh,
+    scope: &Scope,
+    decision: &Decision<'_>,
+    accepted: &plan::Accepted,
+) -> Vec<(Name, Obstacle)> {
+    let all: Vec<_> = checks::all().collect();
+    let judgement = checks::judge(mesh, scope, &all, false);
+    let moving = scope.iter().filter(|name| decision.moves(name));
+    let found = moving.flat_map(|name| {
+        let found = plan::in_files(name, &judgement, decision, accepted);
+        found.into_iter().map(|found| (name.clone(), found))
+    });
+    found.collect()
+}
+
+/// Says beside objects, which say nothing of themselves, that some are not printed.
+fn withheld(report: &Conversion, refuses: bool, context: &Context<'_>) {
+    if !matches!(context.output.format(), Format::Yaml | Format::Name) {
+        return;
+    }
+    for unread in &report.unread {
+        let what = unread.place.as_ref().unwrap_or(&unread.what);
+        let line = format!("could not be read: {what}: {}", unread.reason);
+        context.ui.note(&line);
+    }
+    if !report.unread.is_empty() {
+        let line = "nothing is printed: not everything could be read";
+        context.ui.note(line);
+    } else if refuses {
+        let line = "what is withheld is not printed: something is refused, `-o table` says what";
+        context.ui.note(line);
+    }
+}
+
+/// The namespaces that findings keep from moving, each with the object of one that nobody accepted.
+fn held(findings: &[(Name, Obstacle)]) -> impl Iterator<Item = (&Name, &ObjectRef)> {
+    let open = findings
+        .iter()
+        .filter(|(_, found)| found.accepted.is_none());
+    open.filter_map(|(home, found)| Some((home, found.object.as_ref()?)))
 }
 
 /// Refuses namespaces that a cluster does not have.

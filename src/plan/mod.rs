@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 pub use build::{Ground, plan};
 pub use by_hand::back_by_hand;
 pub use condition::{Condition, Evidence, Holds, Pods};
-pub use obstacle::{Accepted, Obstacle, obstacles};
+pub use obstacle::{Accepted, Obstacle, in_files, obstacles};
 pub use step::{NoStep, Rollout, Stage, Step, StepId};
 pub use write::{Drift, FieldChange, Planned, Request, Standing, Write};
 

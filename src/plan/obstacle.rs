@@ -47,10 +47,8 @@ impl Obstacle {
     }
 }
 
-/// What stands in the way of moving a namespace, sorted: findings that block, what is refused or
-/// lossy, and what could not be looked at.
-pub fn obstacles(
-    mesh: &Mesh,
+/// The findings that block the move of a namespace and that the translation has no answer to.
+fn findings(
     namespace: &Name,
     judgement: &Judgement,
     decision: &Decision<'_>,
@@ -63,7 +61,7 @@ pub fn obstacles(
             .namespace
             .as_ref()
             .is_none_or(|name| name == namespace);
-        // What the translation has an answer to is judged with what was asked for, below.
+        // What the translation has an answer to is judged with what was asked for.
         let answered = Topic::of(finding.check.0).is_some() && treated(&finding.object);
         if finding.severity == Severity::Blocking && here && !answered {
             let mut obstacle = Obstacle::of(finding);
@@ -74,6 +72,34 @@ pub fn obstacles(
             found.push(obstacle);
         }
     }
+    found
+}
+
+/// What stands in the way of the files in which a namespace is moved, sorted: the findings that would
+/// stop a move by this program, but that another tool applies the files, which is what they are for.
+pub fn in_files(
+    namespace: &Name,
+    judgement: &Judgement,
+    decision: &Decision<'_>,
+    accepted: &Accepted,
+) -> Vec<Obstacle> {
+    let mut found = findings(namespace, judgement, decision, accepted);
+    found.retain(|obstacle| obstacle.id.as_deref() != Some(KEPT_BY_ANOTHER_TOOL.0));
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// What stands in the way of moving a namespace, sorted: findings that block, what is refused or
+/// lossy, and what could not be looked at.
+pub fn obstacles(
+    mesh: &Mesh,
+    namespace: &Name,
+    judgement: &Judgement,
+    decision: &Decision<'_>,
+    accepted: &Accepted,
+) -> Vec<Obstacle> {
+    let mut found = findings(namespace, judgement, decision, accepted);
     // A difference that was accepted stops nothing; what is refused cannot be accepted.
     for treatment in decision.treatments() {
         for remark in treatment

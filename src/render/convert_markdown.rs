@@ -4,7 +4,6 @@ use super::convert_screen::compared;
 use super::diff::unified;
 use super::markdown::{cell, escaped, fence};
 use super::text::{Style, plural, put, visible};
-use crate::checks::Severity;
 use crate::report::Conversion;
 use crate::report::convert::{ChangeEntry, RemarkEntry};
 
@@ -32,6 +31,7 @@ pub(super) fn render(report: &Conversion, _style: &Style) -> String {
             why.join("<br>")
         );
     }
+    obstacles(&mut out, report);
     changes(&mut out, report);
     put!(out, "\n{}\n", escaped(&compared(report)));
     for difference in &report.comparison.differences {
@@ -60,7 +60,7 @@ fn summary(report: &Conversion) -> String {
     let objects = plural(report.objects.len(), "object", "objects");
     let changes: usize = report.phases.iter().map(|phase| phase.changes.len()).sum();
     let changes = plural(changes, "change", "changes");
-    match report.count(Severity::Blocking) {
+    match report.refusals() {
         0 => format!("{objects} looked at, {changes}, nothing refused."),
         refused => format!("{objects} looked at, {changes}, **{refused} refused**."),
     }
@@ -79,6 +79,27 @@ fn reason(remark: &RemarkEntry) -> String {
     )
 }
 
+/// What stands in the way.
+fn obstacles(out: &mut String, report: &Conversion) {
+    if !report.obstacles.is_empty() {
+        out.push('\n');
+    }
+    for obstacle in &report.obstacles {
+        let object = obstacle.object.as_deref().unwrap_or_default();
+        let accepted = match &obstacle.accepted {
+            Some(reason) => format!(" (accepted: {})", escaped(reason)),
+            None => String::new(),
+        };
+        put!(
+            out,
+            "- {} {}: {}{accepted}\n",
+            obstacle.id.as_deref().unwrap_or_default(),
+            escaped(object),
+            escaped(&obstacle.message)
+        );
+    }
+}
+
 fn changes(out: &mut String, report: &Conversion) {
     for phase in &report.phases {
         put!(out, "\n**{}**\n\n", phase.name);
@@ -92,7 +113,7 @@ fn changes(out: &mut String, report: &Conversion) {
 fn changed(change: &ChangeEntry) -> String {
     let namespace = change.namespace.as_ref().map(|n| format!(" -n {n}"));
     let withheld = match &change.withheld {
-        Some(object) => format!(" (withheld: {} is not translated)", escaped(object)),
+        Some(object) => format!(" (withheld because of {})", escaped(object)),
         None => String::new(),
     };
     format!(

@@ -22,6 +22,7 @@ pub(super) fn render(report: &Conversion, style: &Style, wide: bool) -> String {
     }
     objects(&mut out, report, style);
     reasons(&mut out, report, style, wide);
+    super::plan_screen::obstacles(&mut out, &report.obstacles, style);
     if report.plans.is_empty() {
         phases(&mut out, report, style, wide);
     }
@@ -168,7 +169,7 @@ fn withheld(out: &mut String, phase: &PhaseEntry, style: &Style) {
     }
     for (object, count) in because {
         let count = plural(count, "change", "changes");
-        let line = format!("{count} withheld: {object} is not translated");
+        let line = format!("{count} withheld because of {object}");
         let sign = style.paint(Tone::Faint, if style.ascii { "." } else { "·" });
         out.push_str(&style.hang(&format!("    {sign} "), 6, &line));
     }
@@ -184,7 +185,7 @@ fn changed(report: &Conversion, change: &ChangeEntry, style: &Style) -> String {
     let (sign, note) = match &change.withheld {
         None => (style.paint(tone, sign), String::new()),
         Some(object) => {
-            let note = format!(" {} withheld: {object} is not translated", style.dash());
+            let note = format!(" {} withheld because of {object}", style.dash());
             let sign = if style.ascii { "." } else { "·" };
             (style.paint(Tone::Faint, sign), note)
         }
@@ -295,7 +296,7 @@ fn files(out: &mut String, written: &WrittenEntry, style: &Style) {
 }
 
 fn closing(out: &mut String, report: &Conversion, style: &Style) {
-    let blocking = report.count(Severity::Blocking);
+    let blocking = report.refusals();
     let program = &style.program;
     if blocking > 0 {
         let what = plural(blocking, "refusal", "refusals");
@@ -313,6 +314,13 @@ fn closing(out: &mut String, report: &Conversion, style: &Style) {
             out,
             "to go on in spite of a difference: {program} convert … --accept {}=REASON\n",
             remark.id
+        );
+    }
+    let mut open = report.obstacles.iter().filter(|o| o.accepted.is_none());
+    if let Some(id) = open.find_map(|obstacle| obstacle.id.as_ref()) {
+        put!(
+            out,
+            "to go on in spite of a finding: {program} convert … --accept {id}=REASON\n"
         );
     }
 }

@@ -1,7 +1,7 @@
 //! A plan on the screen.
 
 use super::text::{Style, Tone, plural, put, visible};
-use crate::report::plan::{PlanEntry, StepEntry, WriteEntry};
+use crate::report::plan::{ObstacleEntry, PlanEntry, StepEntry, WriteEntry};
 
 /// How many fields of a write the screen shows; the wide one shows all.
 const FIELDS: usize = 4;
@@ -32,7 +32,7 @@ pub(super) fn render(out: &mut String, plan: &PlanEntry, style: &Style, wide: bo
         let text = format!("keep their sidecars: {}", plan.remainder.join(", "));
         out.push_str(&style.wrap(0, &text));
     }
-    obstacles(out, plan, style);
+    obstacles(out, &plan.obstacles, style);
 }
 
 fn one(out: &mut String, step: &StepEntry, style: &Style, wide: bool) {
@@ -143,11 +143,10 @@ fn short(value: &serde_json::Value) -> String {
     format!("{cut}...")
 }
 
-fn obstacles(out: &mut String, plan: &PlanEntry, style: &Style) {
-    let (accepted, open): (Vec<_>, Vec<_>) = plan
-        .obstacles
-        .iter()
-        .partition(|obstacle| obstacle.accepted.is_some());
+/// What stands in the way, and what is accepted of it.
+pub(super) fn obstacles(out: &mut String, all: &[ObstacleEntry], style: &Style) {
+    let (accepted, open): (Vec<_>, Vec<_>) =
+        all.iter().partition(|obstacle| obstacle.accepted.is_some());
     if !open.is_empty() {
         put!(out, "\n{}\n", style.paint(Tone::Bad, "stands in the way"));
     }
@@ -159,6 +158,13 @@ fn obstacles(out: &mut String, plan: &PlanEntry, style: &Style) {
         if let Some(remedy) = &obstacle.remedy {
             out.push_str(&style.hang("          fix: ", 15, &visible(remedy, false)));
         }
+    }
+    if !accepted.is_empty() {
+        put!(
+            out,
+            "\n{}\n",
+            style.paint(Tone::Strong, "accepted findings")
+        );
     }
     for obstacle in accepted {
         let id = obstacle.id.as_deref().unwrap_or("-");

@@ -4,7 +4,7 @@ mod comparison;
 mod files;
 mod folders;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -15,12 +15,13 @@ pub use files::{FileEntry, LeftEntry, WrittenEntry};
 pub use folders::folders;
 
 use super::check::UnreadEntry;
-use super::plan::PlanEntry;
+use super::plan::{ObstacleEntry, PlanEntry};
 use super::{API_VERSION, Header};
 use crate::checks::{Scope, Severity};
 use crate::inventory::Input;
 use crate::kinds::{Name, ObjectRef};
 use crate::mesh::Mesh;
+use crate::plan::Obstacle;
 use crate::translate::{
     Change, Decision, Edit, Manifest, Options, Phase, Remark, Topic, Translation, Treatment,
     Weight, written,
@@ -47,6 +48,9 @@ pub struct Conversion {
     pub namespaces: Vec<Name>,
     /// What becomes of each object, by namespace, kind and name.
     pub objects: Vec<ObjectEntry>,
+    /// Findings that stand in the way, or are accepted; from a cluster they stand with the plan.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub obstacles: Vec<ObstacleEntry>,
     /// What changes, and what to wait for in between.
     pub phases: Vec<PhaseEntry>,
     /// What the comparison of both sides found.
@@ -222,6 +226,7 @@ impl Conversion {
             phase: asked.phase.map(Phase::name),
             namespaces: scope.iter().cloned().collect(),
             objects,
+            obstacles: Vec::new(),
             phases: phases
                 .map(|phase| phase_entry(decision, phase))
                 .filter(|entry| !entry.changes.is_empty())
@@ -232,9 +237,20 @@ impl Conversion {
             written: None,
             plans: Vec::new(),
             unread: inventory.unread.iter().map(UnreadEntry::from).collect(),
-            manifests: decision.objects(asked.phase),
+            // A result in which something is missing is none.
+            manifests: if inventory.unread.is_empty() {
+                decision.objects(asked.phase)
+            } else {
+                Vec::new()
+            },
             differences: differences(decision, asked.phase),
         }
+    }
+
+    /// Findings that stand in the way: each once, whichever namespaces it concerns.
+    pub fn stands_in_the_way<'o>(&mut self, findings: impl Iterator<Item = &'o Obstacle>) {
+        let findings: BTreeSet<&Obstacle> = findings.collect();
+        self.obstacles = findings.into_iter().map(ObstacleEntry::new).collect();
     }
 
     /// The objects as a stream of YAML documents.
@@ -259,6 +275,12 @@ impl Conversion {
         let heavy = Severity::ALL.iter().filter(|s| **s >= threshold);
         let heavy: Vec<&str> = heavy.map(|severity| severity.name()).collect();
         severities.any(|severity| heavy.contains(&severity))
+    }
+
+    /// How much stands in the way: refusals, losses that nobody accepted, findings.
+    pub fn refusals(&self) -> usize {
+        let open = self.obstacles.iter().filter(|o| o.accepted.is_none());
+        self.count(Severity::Blocking) + open.count()
     }
 
     /// How many remarks are of a severity.

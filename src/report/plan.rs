@@ -146,7 +146,7 @@ impl PlanEntry {
 }
 
 impl ObstacleEntry {
-    fn new(obstacle: &Obstacle) -> Self {
+    pub(super) fn new(obstacle: &Obstacle) -> Self {
         Self {
             id: obstacle.id.clone(),
             object: obstacle.object.as_ref().map(ToString::to_string),

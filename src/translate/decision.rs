@@ -21,6 +21,8 @@ pub struct Decision<'t> {
     mesh: &'t Mesh,
     /// Objects that are refused, or whose translation loses what nobody accepted.
     stopped: BTreeSet<&'t ObjectRef>,
+    /// Namespaces that something else keeps from moving, each with the object that it is about.
+    held: BTreeMap<&'t Name, &'t ObjectRef>,
     /// The objects asked about, what they become, and what those need; `None` when all are.
     asked: Option<BTreeSet<ObjectRef>>,
 }
@@ -51,8 +53,23 @@ impl<'t> Decision<'t> {
             options,
             mesh,
             stopped: stopped.map(|treatment| &treatment.object).collect(),
+            held: BTreeMap::new(),
             asked: (!options.only.is_empty()).then(|| asked(translation, &options.only)),
         }
+    }
+
+    /// The same where something besides the translation keeps namespaces from moving: each with the
+    /// object that it is about.
+    #[must_use]
+    pub fn holding(mut self, held: impl IntoIterator<Item = (&'t Name, &'t ObjectRef)>) -> Self {
+        self.held.extend(held);
+        self
+    }
+
+    /// Whether something of a namespace changes.
+    pub fn moves(&self, namespace: &Name) -> bool {
+        let mut changes = self.translation.changes.iter();
+        changes.any(|change| home_of(change.edit.object()) == namespace)
     }
 
     /// Whether a remark stands in the way: a refusal, or a loss that was not accepted.
@@ -78,6 +95,7 @@ impl<'t> Decision<'t> {
     pub fn refuses(&self) -> bool {
         let mut treatments = self.treatments();
         treatments.any(|treatment| self.stopped.contains(&treatment.object))
+            || !self.held.is_empty()
             || self.changes().any(|(_, withheld)| withheld.is_some())
     }
 
@@ -169,7 +187,8 @@ impl<'t> Decision<'t> {
         let home = home_of(object);
         let root = self.mesh.root_namespace();
         let holds = |stopped: &&&'t ObjectRef| [home, root].contains(&home_of(stopped));
-        self.stopped.iter().find(holds).copied()
+        let stopped = self.stopped.iter().find(holds).copied();
+        stopped.or_else(|| self.held.get(home).copied())
     }
 }
 

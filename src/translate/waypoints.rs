@@ -71,7 +71,10 @@ impl Refusing {
             Unbound::NotAllowed => "has no listener that admits this namespace",
             Unbound::OtherTraffic => "does not take traffic to Services",
         };
-        let says = format!("names {}, which {why}: {bound} takes its place", self.waypoint);
+        let says = format!(
+            "names {}, which {why}: {bound} takes its place",
+            self.waypoint
+        );
         let field = FieldPath::label(USE_WAYPOINT);
         Remark::new(Topic::Waypoint, Weight::Form, field, says)
     }
@@ -374,7 +377,12 @@ data: {a: b}
         let waypoint = "istio-waypoint";
         let cases = [
             // What the labels name cannot take it.
-            (shared, gateway("infra/shared", waypoint, ""), "waypoint", &first[..]),
+            (
+                shared,
+                gateway("infra/shared", waypoint, ""),
+                "waypoint",
+                &first[..],
+            ),
             (
                 "istio.io/use-waypoint: pods",
                 gateway("shop/pods", waypoint, "istio.io/waypoint-for: workload"),
@@ -388,7 +396,12 @@ data: {a: b}
                 "waypoint-2",
                 &second,
             ),
-            ("", gateway("shop/waypoint", "istio", ""), "waypoint-2", &second),
+            (
+                "",
+                gateway("shop/waypoint", "istio", ""),
+                "waypoint-2",
+                &second,
+            ),
             // Its parameters are somebody's.
             ("", options.to_owned(), "waypoint-2", &second),
             // Another can.
@@ -407,7 +420,10 @@ data: {a: b}
             let (waypoints, labels, copies) = bound(labels, &beside);
             assert_eq!(waypoints, made, "{beside}");
             assert_eq!(labels, here(name), "{beside}");
-            assert!(copies.contains(&"AuthorizationPolicy/pay-wp".to_owned()), "{copies:?}");
+            assert!(
+                copies.contains(&"AuthorizationPolicy/pay-wp".to_owned()),
+                "{copies:?}"
+            );
         }
     }
 

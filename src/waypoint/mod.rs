@@ -158,7 +158,9 @@ fn own(mesh: &Mesh, namespace: &Name) -> ObjectRef {
     let mut there: Vec<&ObjectRef> = mesh
         .waypoints()
         .iter()
-        .filter(|known| known.object.namespace == *namespace && known.traffic.takes(Traffic::Service))
+        .filter(|known| {
+            known.object.namespace == *namespace && known.traffic.takes(Traffic::Service)
+        })
         .map(|known| &known.object)
         .collect();
     there.sort_by_key(|known| **known != usual);
@@ -169,7 +171,9 @@ fn own(mesh: &Mesh, namespace: &Name) -> ObjectRef {
         1 => manifest::NAME.to_owned(),
         more => format!("{}-{more}", manifest::NAME),
     });
-    let mut free = names.map(|name| gateway(&name)).filter(|made| is_free(mesh, made));
+    let mut free = names
+        .map(|name| gateway(&name))
+        .filter(|made| is_free(mesh, made));
     free.next().unwrap_or(usual)
 }
 
