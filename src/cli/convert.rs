@@ -2,6 +2,7 @@
 
 mod asked;
 pub(super) mod moving;
+mod saved;
 mod written;
 
 use std::path::PathBuf;
@@ -223,7 +224,7 @@ pub(super) fn run(args: &ConvertArgs, context: &Context<'_>) -> Result<Exit, Err
         if let Some(runs) = &runs {
             return moving::apply_first(&args.run, runs, &mesh, planned, accepted, context);
         }
-        moving::save_only(&args.run, &planned)?;
+        saved::save_only(&args.run, &planned, None, context)?;
         let entry = |(plan, found): &(Plan, Vec<Obstacle>)| PlanEntry::new(plan, found);
         report.plans = planned.iter().map(entry).collect();
     }

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::Context;
-use super::convert::moving::{readable, same_cluster, tell};
+use super::convert::moving::{readable, same_place, tell};
 use super::input::{Unnamed, load_whole};
 use super::scope::ScopeArgs;
 use crate::checks;
@@ -200,7 +200,7 @@ fn work<'k>(runs: &Runs, back: &Back, known: &'k [Found]) -> Result<Work<'k>, Er
         None => last_move(known).ok_or_else(|| nothing_to_undo(runs, known))?,
     };
     let journal = readable(undone)?;
-    same_cluster(runs, journal)?;
+    same_place(runs, journal)?;
     if let Ended::RolledBack(by, None) = journal.state().ended {
         return Err(Error::new(
             Exit::Negative,
@@ -269,7 +269,7 @@ fn open_rollback<'k>(
         });
         if asked {
             let journal = readable(open)?;
-            same_cluster(runs, journal)?;
+            same_place(runs, journal)?;
             return Ok(Some(Work::Open(open, journal)));
         }
         return Err(Error::new(
@@ -376,6 +376,7 @@ fn begun(
         },
         namespace: runs.namespace().clone(),
         cluster: runs.cluster().map(str::to_owned),
+        home: runs.home().map(str::to_owned),
         began,
         who: runs.who(),
         client: env!("CARGO_PKG_VERSION").to_owned(),

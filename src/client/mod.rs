@@ -54,7 +54,7 @@ pub use wait::Waited;
 pub use watch::{WatchEvent, WatchRequest};
 pub use write::{Deletion, Preconditions, WriteOptions};
 
-use crate::event::Listener;
+use crate::event::{Event, Listener};
 
 /// How many requests are under way at once. Each needs a connection of its own (HTTP/1.1), and more
 /// of them gain nothing.
@@ -120,6 +120,11 @@ impl Client {
             namespace: settings.namespace,
             plugin: settings.plugin,
         }
+    }
+
+    /// Tells whoever listens what a caller does between requests.
+    pub(crate) fn notice(&self, event: Event) {
+        self.listener.notice(event);
     }
 
     /// The API server's address, without credentials and without a final slash.

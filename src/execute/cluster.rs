@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep};
 
 use super::api::Api;
 use super::items::Items;
+use super::lease::Loss;
 use super::rights::{access, review};
 use crate::client::{
     Access, Client, ClientError, Deletion, ListRequest, Preconditions, Target, WriteOptions,
@@ -63,6 +64,9 @@ pub enum WriteError {
     /// The installed API has no such kind.
     #[error("the cluster does not serve {}", .0.resource())]
     NotServed(Kind),
+    /// The lock is lost: whoever has it now may be writing.
+    #[error(transparent)]
+    Lock(#[from] Loss),
 }
 
 fn drifted(object: &ObjectRef, drifts: &[Drift]) -> String {
@@ -175,11 +179,16 @@ impl<'c> Cluster<'c> {
         Ok(self.client.read_object(&self.target(object)?).await?)
     }
 
-    /// Makes a write, unless it is made: the object itself tells, before and after.
+    /// Makes a write, unless it is made: the object itself tells, before and after. Whether the lock is
+    /// `held` is asked before each try.
     ///
     /// # Errors
-    /// When somebody changed what it is about, or the server does not take it.
-    pub async fn make(&self, write: &Write) -> Result<Made, WriteError> {
+    /// When somebody changed what it is about, the server does not take it, or the lock is lost.
+    pub async fn make(
+        &self,
+        write: &Write,
+        held: impl Fn() -> Result<(), Loss>,
+    ) -> Result<Made, WriteError> {
         let object = write.object();
         let target = self.target(object)?;
         let mut sent = false;
@@ -207,7 +216,10 @@ impl<'c> Cluster<'c> {
                         drifts,
                     });
                 }
-                Standing::Due(request) => self.send(&target, &request).await,
+                Standing::Due(request) => {
+                    held()?;
+                    self.send(&target, &request).await
+                }
             };
             sent = true;
             match outcome {
@@ -452,3 +464,6 @@ fn generation_of(object: &Value) -> Option<i64> {
         .pointer("/metadata/generation")
         .and_then(Value::as_i64)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,8 @@
 //! The lock of a namespace: a Lease (`coordination.k8s.io/v1`) that its holder renews.
 //!
-//! A Lease that runs is never taken. One whose time is over by our clock may still run by its
-//! holder's; so it is watched for as long as a living holder takes to renew it, unless it is long
-//! overdue. Every write carries the version that was read, so that of two who take it one wins.
+//! A Lease that runs is never taken. One whose time is over by our clock, by however much, may still run by
+//! its holder's; so it is taken only when it was watched for all of its time and nobody renewed it. Every
+//! write carries the version that was read, so that of two who take it one wins.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,16 +16,14 @@ use tokio::time::Instant;
 use super::holder::Holder;
 use crate::client::{Client, ClientError, Preconditions, Target, Verb, WriteOptions};
 use crate::error::Error;
+use crate::event::Event;
 use crate::exit::Exit;
 
 /// The Lease's name in each namespace.
 const NAME: &str = "kubectl-ambient";
-/// For how many of its durations a Lease is overdue when no difference of clocks explains it: five
-/// minutes.
-const LONG_OVERDUE: u32 = 10;
 /// How often the taking is begun anew when others write the Lease at the same time.
 const ROUNDS: u32 = 5;
-/// How much longer than the time between two renewals a Lease is watched.
+/// How much longer than it lasts a Lease is watched.
 const MARGIN: Duration = Duration::from_millis(200);
 
 /// How long a Lease lasts without being renewed.
@@ -55,6 +53,11 @@ impl LockTimes {
             .and_then(|text| text.parse().ok())
             .filter(|seconds| *seconds > 0)
             .map_or_else(Self::default, |seconds| Self { seconds })
+    }
+
+    /// After how many seconds without a renewal others may take it.
+    pub(super) const fn seconds(self) -> u16 {
+        self.seconds
     }
 
     /// After which time without a renewal others may take it.
@@ -311,21 +314,43 @@ impl Lease {
         if let Some(held) = self.held(&found, Timestamp::now()) {
             return Ok(Taken::Held(held));
         }
-        if !is_long_overdue(&found, Timestamp::now()) && holder_of(&found).is_some() {
-            tokio::time::sleep(seconds_of(&found) / 3 + MARGIN).await;
-            let version = |lease: &Value| lease["metadata"]["resourceVersion"].clone();
-            match self.client.read_object(&self.target).await? {
-                Some(again) if version(&again) == version(&found) => {}
-                Some(again) => {
-                    return Ok(match holder_of(&again) {
-                        Some(holder) => Taken::Held(self.held_by(&again, holder)),
-                        None => Taken::Again,
-                    });
-                }
-                None => return Ok(Taken::Again),
-            }
+        if let Some(holder) = holder_of(&found)
+            && let Some(other) = self.watch(&found, holder).await?
+        {
+            return Ok(other);
         }
         self.take_over(&found).await
+    }
+
+    /// Watches a Lease that is over by our clock for as long as it lasts; nothing when it stays as it is.
+    async fn watch(&self, found: &Value, holder: &str) -> Result<Option<Taken>, ClientError> {
+        let lasts = Some(seconds_of(found)).filter(|lasts| !lasts.is_zero());
+        let lasts = lasts.unwrap_or(self.times.duration());
+        self.client.notice(Event::Waits {
+            step: "lock".to_owned(),
+            what: format!(
+                "{holder} has not renewed it: it is watched for {} s, then taken over",
+                lasts.as_secs()
+            ),
+        });
+        let version = |lease: &Value| lease["metadata"]["resourceVersion"].clone();
+        let mut left = lasts + MARGIN;
+        while !left.is_zero() {
+            let pause = left.min(lasts / 3);
+            tokio::time::sleep(pause).await;
+            left = left.saturating_sub(pause);
+            match self.client.read_object(&self.target).await? {
+                Some(again) if version(&again) == version(found) => {}
+                Some(again) => {
+                    return Ok(Some(match holder_of(&again) {
+                        Some(holder) => Taken::Held(self.held_by(&again, holder)),
+                        None => Taken::Again,
+                    }));
+                }
+                None => return Ok(Some(Taken::Again)),
+            }
+        }
+        Ok(None)
     }
 
     async fn make(&mut self) -> Result<Taken, ClientError> {
@@ -545,15 +570,6 @@ fn renewed(lease: &Value) -> Option<Timestamp> {
 fn seconds_of(lease: &Value) -> Duration {
     let seconds = lease["spec"]["leaseDurationSeconds"].as_u64();
     Duration::from_secs(seconds.unwrap_or(0).min(3600))
-}
-
-/// Whether a Lease's time is over by more than any difference of clocks.
-fn is_long_overdue(lease: &Value, now: Timestamp) -> bool {
-    let Some(renewed) = renewed(lease) else {
-        return true;
-    };
-    let patience = seconds_of(lease).saturating_mul(LONG_OVERDUE);
-    renewed.saturating_add(patience).is_ok_and(|by| by <= now)
 }
 
 /// `metav1.MicroTime`.

@@ -12,7 +12,10 @@ mod mutant;
 mod rights;
 mod run;
 mod runs;
+#[cfg(test)]
+mod server;
 mod session;
+mod signals;
 mod store;
 pub mod waypoint;
 
@@ -24,6 +27,6 @@ pub use labels::{LabelChange, set_labels};
 pub use lease::{Lock, LockError, LockTimes, Loss};
 pub use rights::{access, review};
 pub use run::{Run, RunEnd, RunError, Settings, Stop};
-pub use runs::{Carried, Runs, open_run};
+pub use runs::{Carried, Runs, cluster_of, open_run};
 pub use session::Session;
 pub use store::{Found, Shelf, Store, StoreError};

@@ -10,9 +10,10 @@ use tokio::sync::Mutex;
 use super::cluster::{Cluster, Wait, WriteError};
 use super::lease::{Lock, Loss};
 use super::store::{Store, StoreError};
+use super::waypoint;
 use crate::event::{Event, Listener};
 use crate::journal::machine::{self, Next, Until};
-use crate::journal::{Journal, Place, Record};
+use crate::journal::{Journal, Place, Progress, Record};
 use crate::kinds::{Kind, ObjectRef};
 use crate::plan::{Direction, Drift, Standing, StepId, Write};
 
@@ -325,8 +326,12 @@ impl<'r, 'c> Run<'r, 'c> {
         if self.has_to_stop() {
             return Ok(());
         }
-        let made = match self.cluster.make(write).await {
+        if let Some(drift) = self.needed_by_others(place, write, id).await? {
+            return self.keep(place, write.object(), drift, listener).await;
+        }
+        let made = match self.cluster.make(write, || self.lock.still_held()).await {
             Ok(made) => made,
+            Err(WriteError::Lock(loss)) => return Err(Halt::Error(loss.into())),
             Err(WriteError::Drift { object, drifts })
                 if self.kept.lock().await.0.plan.direction == Direction::Back =>
             {
@@ -349,6 +354,40 @@ impl<'r, 'c> Run<'r, 'c> {
             generation: made.generation,
         };
         self.note(record).await.map_err(Halt::Error)
+    }
+
+    /// Why a rollback leaves a waypoint, or what belongs to one, where it is: somebody else is bound to it
+    /// by now.
+    async fn needed_by_others(
+        &self,
+        place: Place,
+        write: &Write,
+        id: &StepId,
+    ) -> Result<Option<Vec<Drift>>, Halt> {
+        if !matches!(write, Write::Remove { .. }) {
+            return Ok(None);
+        }
+        let gateway = {
+            let kept = self.kept.lock().await;
+            if kept.0.plan.direction != Direction::Back {
+                return Ok(None);
+            }
+            kept_gateway(&kept.0, place)
+        };
+        let says = if let Some(gateway) = gateway {
+            Some(format!("belongs to {}, which is kept", gateway.short()))
+        } else if write.object().kind == Kind::Gateway {
+            let users = waypoint::users(self.cluster.client(), write.object()).await;
+            users.map_err(|error| Halt::Step(id.clone(), error.to_string()))?
+        } else {
+            None
+        };
+        Ok(says.map(|says| {
+            vec![Drift {
+                field: String::new(),
+                says,
+            }]
+        }))
     }
 
     async fn pass(
@@ -390,6 +429,28 @@ impl<'r, 'c> Run<'r, 'c> {
             Wait::Stopped => Ok(()),
         }
     }
+}
+
+/// The Gateway that the stage of a write was to remove before it, and that is kept: what else is in the stage
+/// belongs to it.
+fn kept_gateway(journal: &Journal, place: Place) -> Option<ObjectRef> {
+    let state = journal.state();
+    let stage = journal
+        .plan
+        .steps
+        .get(place.step)?
+        .stages
+        .get(place.stage)?;
+    let earlier = stage.writes.iter().enumerate().take(place.write);
+    let mut gateways = earlier.filter(|(at, planned)| {
+        let kept = Place {
+            write: *at,
+            ..place
+        };
+        planned.object().kind == Kind::Gateway
+            && matches!(state.writes.get(&kept), Some(Progress::Kept(_)))
+    });
+    gateways.next().map(|(_, planned)| planned.object().clone())
 }
 
 /// Whether an object decides what pods are, or what protects them: a rollback does not go past what

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
-
 use super::cluster::Cluster;
 use super::holder::Holder;
 use super::lease::{Lock, LockError, LockTimes};
 use super::run::{Run, RunEnd, RunError, Settings, Stop, decides_about_pods, now};
 use super::session::Session;
+use super::signals::Signals;
 use super::store::{Found, Shelf, Store, StoreError};
 use crate::client::{Client, ConnectOptions, Target, WriteOptions};
 use crate::error::Error;
@@ -16,7 +15,7 @@ use crate::event::Listener;
 use crate::exit::Exit;
 use crate::journal::{Ended, Journal, Purpose, Record, RunId, undo};
 use crate::kinds::Name;
-use crate::plan::{Plan, Planned, Standing};
+use crate::plan::{Direction, Plan, Planned, Standing};
 
 /// The runs of a namespace, over a connection.
 pub struct Runs {
@@ -24,6 +23,7 @@ pub struct Runs {
     namespace: Name,
     shelf: Shelf,
     cluster: Option<String>,
+    home: Option<String>,
     holder: Holder,
     options: WriteOptions,
 }
@@ -61,15 +61,17 @@ impl Runs {
     ) -> Result<Self, Error> {
         let session = Session::connect(options, listener)?;
         let cluster = session.run(async |client| uid(client, "kube-system").await);
-        let client = session.client();
+        let client = Arc::clone(session.client());
         let namespace = Name::from(namespace.unwrap_or(client.namespace()));
+        let home = session.run(async |client| uid(client, &namespace).await);
         let told_apart = cluster
             .clone()
             .unwrap_or_else(|| client.server().to_owned());
         Ok(Self {
-            shelf: Shelf::new(&namespace, &told_apart),
+            shelf: Shelf::new(&namespace, home.as_deref(), &told_apart),
             namespace,
             cluster,
+            home,
             holder: Holder::this_process(),
             options: writes,
             session,
@@ -84,6 +86,11 @@ impl Runs {
     /// The `uid` of the cluster's `kube-system`, if it may be read.
     pub fn cluster(&self) -> Option<&str> {
         self.cluster.as_deref()
+    }
+
+    /// The `uid` of the namespace, if it may be read.
+    pub fn home(&self) -> Option<&str> {
+        self.home.as_deref()
     }
 
     /// Who this is, for the journal.
@@ -168,7 +175,7 @@ impl Runs {
                 }
                 let write = planned.resolve(current.as_ref(), &now());
                 let refused = cluster
-                    .make(&write)
+                    .make(&write, || Ok(()))
                     .await
                     .err()
                     .map(|error| error.to_string());
@@ -194,7 +201,11 @@ impl Runs {
             let carried = self
                 .locked(client, &lock, journal, going_on, settings, listener)
                 .await;
-            lock.release().await;
+            // A write may be under way still: the Lease is left to expire.
+            let at_once = matches!(&carried, Err(error) if matches!(error.exit, Exit::Interrupted | Exit::Terminated));
+            if !at_once {
+                lock.release().await;
+            }
             carried
         })
     }
@@ -257,9 +268,14 @@ impl Runs {
         }
         let unwritable = store.unwritable().map(str::to_owned);
         let cluster = Cluster::new(client, self.options).await?;
-        let stop = signals();
+        let Signals { stop, again } = Signals::heard(client);
+        let resume = going_on_by(&journal);
         let run = Run::new(&cluster, settings, lock, stop, journal, store);
-        let end = run.carry_out(listener).await;
+        let end = tokio::select! {
+            biased;
+            end = run.carry_out(listener) => end,
+            stop = again => return Err(ended_at_once(&stop, &self.namespace, &resume)),
+        };
         let (journal, _) = run.into_journal();
         match end {
             Ok(end) => Ok(Carried {
@@ -430,6 +446,47 @@ fn broken(error: &RunError, namespace: &Name) -> Error {
         .hint(format!("kubectl ambient rollback -n {namespace}"))
 }
 
+/// The `uid` of a cluster's `kube-system`, if it may be read.
+///
+/// # Errors
+/// When there is no way to connect.
+pub fn cluster_of(
+    options: &ConnectOptions,
+    listener: Arc<dyn Listener + Send>,
+) -> Result<Option<String>, Error> {
+    let session = Session::connect(options, listener)?;
+    Ok(session.run(async |client| uid(client, "kube-system").await))
+}
+
+/// The command that goes on with a run.
+fn going_on_by(journal: &Journal) -> String {
+    let namespace = &journal.header.namespace;
+    match journal.plan.direction {
+        Direction::Forward => format!("kubectl ambient convert -n {namespace} --resume"),
+        Direction::Back => format!("kubectl ambient rollback -n {namespace}"),
+    }
+}
+
+/// A run that was ended in the middle of something, since it was asked to stop twice.
+fn ended_at_once(stop: &Stop, namespace: &Name, resume: &str) -> Error {
+    let exit = match stop {
+        Stop::Interrupted => Exit::Interrupted,
+        Stop::Terminated => Exit::Terminated,
+    };
+    let message = format!(
+        "the run was ended at once; its journal tells where it stands, and its lock is free {} s from now",
+        LockTimes::read().seconds()
+    );
+    let back = format!("kubectl ambient rollback -n {namespace}");
+    let error = Error::new(exit, message).hint(format!("go on with it: {resume}"));
+    if resume == back {
+        return error.hint(format!(
+            "what it did: kubectl ambient history -n {namespace}"
+        ));
+    }
+    error.hint(format!("or take it back: {back}"))
+}
+
 async fn uid(client: &Client, namespace: &str) -> Option<String> {
     let target = Target {
         version: "v1".to_owned(),
@@ -439,27 +496,4 @@ async fn uid(client: &Client, namespace: &str) -> Option<String> {
     };
     let object = client.read_object(&target).await.ok()??;
     object["metadata"]["uid"].as_str().map(str::to_owned)
-}
-
-/// Ctrl-C and SIGTERM: the first asks the run to stop after the write that is under way.
-fn signals() -> watch::Receiver<Option<Stop>> {
-    let (tell, stop) = watch::channel(None);
-    tokio::spawn(async move {
-        #[cfg(unix)]
-        let terminated = async {
-            match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-                Ok(mut signal) => drop(signal.recv().await),
-                Err(_) => std::future::pending().await,
-            }
-        };
-        #[cfg(not(unix))]
-        let terminated = std::future::pending::<()>();
-        tokio::select! {
-            _ = tokio::signal::ctrl_c() => drop(tell.send(Some(Stop::Interrupted))),
-            () = terminated => drop(tell.send(Some(Stop::Terminated))),
-        }
-        // The channel stays open as long as the run may ask.
-        tell.closed().await;
-    });
-    stop
 }

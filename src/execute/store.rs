@@ -2,17 +2,20 @@
 //!
 //! The cluster's is the truth, so that anybody can go on or go back from anywhere. An entry is written to
 //! the file and synced, then to the cluster, and only then acted upon. The file serves when somebody has
-//! deleted the ConfigMaps.
+//! deleted ConfigMaps, and where it has entries that never came to the cluster. It is added to and never cut;
+//! one that says something else is put aside.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::client::{Client, ClientError, Preconditions, Target, WriteOptions};
+use crate::event::Event;
 use crate::journal::{
-    Damage, Entry, Journal, PAGE_NUMBER, Pages, RUN_LABEL, RunId, page_name, pages_of, read_pages,
+    CONTINUED, Damage, Entry, Journal, PAGE_NUMBER, Pages, RUN_LABEL, RunId, page_name, pages_of,
+    read_pages,
 };
 use crate::kinds::Name;
 use crate::source::live::journals;
@@ -51,21 +54,73 @@ pub struct Found {
     pub journal: Result<Journal, Damage>,
     /// Whether only the file of this machine is left of it.
     pub local_only: bool,
+    /// Whether the file of this machine completes what the cluster has.
+    restored: bool,
     pages: Pages,
     versions: Vec<Option<String>>,
+}
+
+impl Found {
+    /// Goes by the file of this machine where it has more than the cluster, and says what it went by.
+    fn completed_by(&mut self, text: &str) -> Option<String> {
+        let run = &self.run;
+        let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
+        let known = self.pages.0.concat();
+        if known.starts_with(whole) {
+            return None;
+        }
+        let differs = || {
+            format!(
+                "this machine's copy of the journal of run {run} says something else than the cluster's, which counts"
+            )
+        };
+        let (Ok(journal), Ok(pages)) = (read_pages(&[whole.to_owned()]), Pages::of(whole)) else {
+            return Some(differs());
+        };
+        let says = match &self.journal {
+            Ok(_) if whole.starts_with(&known) => format!(
+                "the journal of run {run} in the cluster lacks what this machine's copy has: the copy counts, and is restored when the run is gone on with"
+            ),
+            Ok(_) => return Some(differs()),
+            // All that the cluster has left, and what is missing there.
+            Err(_)
+                if self
+                    .pages
+                    .0
+                    .iter()
+                    .all(|page| whole.contains(page.as_str()))
+                    && pages.0.len() > self.pages.0.len() =>
+            {
+                format!(
+                    "a page of the journal of run {run} is gone from the cluster; this machine's copy has it, and counts"
+                )
+            }
+            Err(_) => return None,
+        };
+        self.journal = Ok(journal);
+        self.pages = pages;
+        self.restored = true;
+        Some(says)
+    }
 }
 
 /// Where the journals of a namespace are.
 #[derive(Debug, Clone)]
 pub struct Shelf {
     namespace: Name,
+    /// The namespace's `uid`, if it may be read.
+    home: Option<String>,
     folder: Option<PathBuf>,
 }
 
 impl Shelf {
     /// The journals of a namespace of a cluster, which is told apart by a name that only it has.
-    pub fn new(namespace: &Name, cluster: &str) -> Self {
+    pub fn new(namespace: &Name, home: Option<&str>, cluster: &str) -> Self {
         let state = dirs::state_dir().or_else(dirs::data_local_dir);
+        Self::below(state, namespace, home, cluster)
+    }
+
+    fn below(state: Option<PathBuf>, namespace: &Name, home: Option<&str>, cluster: &str) -> Self {
         let part = |text: &str| -> String {
             let plain = |c: char| {
                 if c.is_ascii_alphanumeric() || c == '-' {
@@ -84,11 +139,13 @@ impl Shelf {
         });
         Self {
             namespace: namespace.clone(),
+            home: home.map(str::to_owned),
             folder,
         }
     }
 
-    /// All journals of the namespace, oldest first.
+    /// All journals of the namespace, oldest first. Whoever listens to the client is told where a file of this
+    /// machine counts, and where it does not.
     ///
     /// # Errors
     /// When the cluster does not list them.
@@ -100,23 +157,49 @@ impl Shelf {
                 run: kept.run,
                 journal: kept.journal,
                 local_only: false,
+                restored: false,
                 pages: kept.pages,
                 versions: kept.versions,
             })
             .collect();
         for (run, text) in self.files() {
-            if found.iter().all(|known| known.run != run) {
-                found.push(Found {
-                    run,
-                    journal: read_pages(std::slice::from_ref(&text)),
-                    local_only: true,
-                    pages: Pages::default(),
-                    versions: Vec::new(),
-                });
+            if let Some(known) = found.iter_mut().find(|known| known.run == run) {
+                if let Some(says) = known.completed_by(&text) {
+                    client.notice(Event::Warning(says));
+                }
+                continue;
             }
+            let journal = read_pages(std::slice::from_ref(&text));
+            if journal
+                .as_ref()
+                .is_ok_and(|journal| self.is_of_another(journal))
+            {
+                client.notice(Event::Warning(format!(
+                    "run {run} is left out: it was in an earlier namespace {}, which is gone",
+                    self.namespace
+                )));
+                continue;
+            }
+            client.notice(Event::Warning(format!(
+                "the journal of run {run} is gone from the cluster: this machine's copy counts"
+            )));
+            found.push(Found {
+                run,
+                journal,
+                local_only: true,
+                restored: false,
+                pages: Pages::default(),
+                versions: Vec::new(),
+            });
         }
         found.sort_by(|a, b| a.run.cmp(&b.run));
         Ok(found)
+    }
+
+    /// Whether a journal is of a namespace that had the same name.
+    fn is_of_another(&self, journal: &Journal) -> bool {
+        let theirs = journal.header.home.as_ref();
+        theirs.zip(self.home.as_ref()).is_some_and(|(a, b)| a != b)
     }
 
     fn files(&self) -> Vec<(RunId, String)> {
@@ -157,15 +240,38 @@ impl Shelf {
         })?;
         create_private(folder)?;
         let path = folder.join(format!("{run}.jsonl"));
+        let there = std::fs::read_to_string(&path).unwrap_or_default();
+        // A line that was cut by a crash was never acted upon.
+        let cut = there
+            .strip_prefix(text)
+            .is_some_and(|more| !more.contains('\n'));
+        if !cut && !text.starts_with(&there) {
+            put_aside(&path)?;
+        }
         let mut options = OpenOptions::new();
-        options.create(true).write(true).truncate(true);
+        options.create(true).append(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.open(path)?;
-        file.write_all(text.as_bytes())?;
+        if cut {
+            file.set_len(u64::try_from(text.len()).unwrap_or(u64::MAX))?;
+        }
+        let known = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+        file.write_all(text.as_bytes().get(known..).unwrap_or_default())?;
         file.sync_data()?;
         Ok(file)
     }
+}
+
+/// Gives a file a name under which it is no journal any more.
+fn put_aside(path: &Path) -> std::io::Result<()> {
+    let names = (1_u32..).map(|n| path.with_extension(format!("aside-{n}")));
+    for name in names {
+        if !name.try_exists()? {
+            return std::fs::rename(path, name);
+        }
+    }
+    Ok(())
 }
 
 fn create_private(folder: &Path) -> std::io::Result<()> {
@@ -234,11 +340,20 @@ impl<'c> Store<'c> {
             _ => (found.pages.clone(), found.versions.clone()),
         };
         let new = versions.is_empty();
+        let versions = if found.restored { Vec::new() } else { versions };
         let mut store = Self::opened(client, shelf, found.run.clone(), pages, versions);
-        if new {
-            for page in 0..store.pages.0.len() {
-                store.put(page).await?;
+        let count = store.pages.0.len();
+        let due = match (new || found.restored, count) {
+            (true, _) => 0..count,
+            // Whether it says that another follows is not known.
+            (false, 2..) => count - 2..count - 1,
+            (false, _) => 0..0,
+        };
+        for page in due {
+            if found.restored {
+                store.look(page).await?;
             }
+            store.put(page).await?;
         }
         Ok(store)
     }
@@ -289,6 +404,7 @@ impl<'c> Store<'c> {
                 self.file = None;
             }
         }
+        let before = self.pages.0.len();
         let page = self
             .pages
             .add(&line)
@@ -296,7 +412,30 @@ impl<'c> Store<'c> {
                 run: self.run.clone(),
                 damage,
             })?;
-        self.put(page).await
+        self.put(page).await?;
+        // The one before says that another follows, before the entry is acted upon.
+        if page == before && page > 0 {
+            self.put(page - 1).await?;
+        }
+        Ok(())
+    }
+
+    /// Notes the version of a page as the cluster has it.
+    async fn look(&mut self, page: usize) -> Result<(), StoreError> {
+        let there = self.client.read_object(&self.target(page)).await?;
+        let version = there.and_then(|there| {
+            let version = there["metadata"]["resourceVersion"].as_str();
+            version.map(str::to_owned)
+        });
+        self.note(page, version);
+        Ok(())
+    }
+
+    fn note(&mut self, page: usize, version: Option<String>) {
+        if self.versions.len() <= page {
+            self.versions.resize(page + 1, None);
+        }
+        self.versions[page] = version;
     }
 
     fn target(&self, page: usize) -> Target {
@@ -322,11 +461,20 @@ impl<'c> Store<'c> {
             },
             "data": {"journal": self.pages.0[page]},
         });
+        if page + 1 < self.pages.0.len() {
+            map["metadata"]["annotations"][CONTINUED] = "true".into();
+        }
+        let meant = map.clone();
+        let is_meant = |there: &Value| {
+            let continued = |map: &Value| map["metadata"]["annotations"][CONTINUED].is_string();
+            there["data"] == meant["data"] && continued(there) == continued(&meant)
+        };
         let known = self.versions.get(page).cloned().flatten();
         let options = WriteOptions::default();
         let sent = match &known {
             None => self.client.create(&target, &map, options).await,
             Some(version) => {
+                let mut map = map.clone();
                 map["metadata"]["resourceVersion"] = version.as_str().into();
                 self.client.replace(&target, &map, options).await
             }
@@ -340,10 +488,12 @@ impl<'c> Store<'c> {
                 | ClientError::Changed { .. }
                 | ClientError::Timeout { .. }),
             ) => match self.client.read_object(&target).await? {
-                Some(there) if there["data"] == map["data"] => there,
+                Some(there) if is_meant(&there) => there,
                 Some(there)
                     if there["metadata"]["resourceVersion"].as_str() == known.as_deref() =>
                 {
+                    map["metadata"]["resourceVersion"] =
+                        there["metadata"]["resourceVersion"].clone();
                     self.client.replace(&target, &map, options).await?
                 }
                 None if matches!(
@@ -361,13 +511,8 @@ impl<'c> Store<'c> {
             },
             Err(error) => return Err(error.into()),
         };
-        let version = kept["metadata"]["resourceVersion"]
-            .as_str()
-            .map(str::to_owned);
-        if self.versions.len() <= page {
-            self.versions.resize(page + 1, None);
-        }
-        self.versions[page] = version;
+        let version = kept["metadata"]["resourceVersion"].as_str();
+        self.note(page, version.map(str::to_owned));
         Ok(())
     }
 
@@ -394,30 +539,4 @@ impl<'c> Store<'c> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_folder_that_cannot_be_written_is_named() {
-        let taken = tempfile::NamedTempFile::new().unwrap();
-        let shelf = |folder| Shelf {
-            namespace: "shop".into(),
-            folder,
-        };
-        let run = RunId::typed("20261123-100000");
-        let inside = shelf(Some(taken.path().join("state")));
-        let error = inside.file(&run, "").unwrap_err();
-        let told = inside.unwritable(&error);
-        let name = taken.path().display().to_string();
-        assert!(
-            told.starts_with("cannot write in ") && told.contains(&name),
-            "{told}"
-        );
-        let nowhere = shelf(None);
-        let error = nowhere.file(&run, "").unwrap_err();
-        assert_eq!(
-            nowhere.unwritable(&error),
-            "this system has no folder for it"
-        );
-    }
-}
+mod tests;

@@ -14,7 +14,9 @@ mod tests;
 mod undo;
 
 pub use entry::{Entry, Place, Record};
-pub use pages::{Damage, PAGE, PAGE_NUMBER, Pages, RUN_LABEL, page_name, pages_of, read_pages};
+pub use pages::{
+    CONTINUED, Damage, PAGE, PAGE_NUMBER, Pages, RUN_LABEL, page_name, pages_of, read_pages,
+};
 pub use state::{Ended, Progress, State};
 pub use undo::{Undo, undo};
 
@@ -97,6 +99,10 @@ pub struct Header {
     /// not be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
+    /// The `uid` of the namespace, by which it is told from one of the same name that was made when it was
+    /// deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub home: Option<String>,
     /// When it began, RFC 3339.
     pub began: String,
     /// Who began it, as the API server or the machine calls them.

@@ -20,6 +20,10 @@ const STEPS: &str = "stepCount";
 /// The annotation of a journal's ConfigMaps that numbers them, from zero.
 pub const PAGE_NUMBER: &str = "kubectl-ambient/page";
 
+/// The annotation of a journal's ConfigMap that says that another page follows it, so that the loss of the
+/// last one is noticed.
+pub const CONTINUED: &str = "kubectl-ambient/continued";
+
 /// The pages of a journal, each of them whole lines.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pages(pub Vec<String>);
@@ -48,6 +52,19 @@ pub fn page_name(run: &RunId, page: usize) -> String {
 }
 
 impl Pages {
+    /// The pages of a text: of its whole lines, that is.
+    ///
+    /// # Errors
+    /// When a line is longer than a page.
+    pub fn of(text: &str) -> Result<Self, Damage> {
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        let mut pages = Self::default();
+        for line in whole.lines() {
+            pages.add(line)?;
+        }
+        Ok(pages)
+    }
+
     /// Adds a line, and says which page it came to.
     ///
     /// # Errors

@@ -22,6 +22,7 @@ fn header() -> Header {
         purpose: Purpose::Move,
         namespace: "shop".into(),
         cluster: None,
+        home: None,
         began: "2026-11-23T10:00:00Z".to_owned(),
         who: "ann".to_owned(),
         client: "0.1.0".to_owned(),

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use harness::fault::{Fault, FaultProxy, Moment, When};
-use harness::{Cluster, Condition, Result, Signal, exists};
+use harness::fault::{At, Fault, FaultProxy, Moment, When};
+use harness::{Cluster, Condition, Output, Result, Signal, exists};
 use serde_json::{Value, json};
 
 use crate::invariants;
@@ -70,6 +70,55 @@ fn a_signal_stops_it_where_it_can_go_on() -> Result {
         journey.is_as(&start, "back")?;
     }
     invariants::hold(&recorder.history()?, journey.shop_needs())
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() -> Result {
+    let plane = journey::plane()?;
+    let journey = Journey::shop(plane)?;
+    let start = journey.snapshot()?;
+    let proxy = plane.faults()?;
+    proxy.rule(enrols(&journey), Fault::stall(At::Answer));
+    let words: Vec<&str> = APPLY.iter().copied().chain(["--yes"]).collect();
+    let run = journey.command(&words)?.through(&proxy).start()?;
+    proxy.wait_for(&enrols(&journey), 1)?;
+    run.signal(Signal::Interrupt);
+    run.wait_for_line(Output::Stderr, |line| line.contains("asked once more"))?;
+    run.signal(Signal::Interrupt);
+    let done = run.finish()?.exited(130)?;
+    assert!(done.stderr.contains("its journal tells"), "{done}");
+    for command in ["convert -n", "--resume", "rollback -n"] {
+        assert!(done.stderr.contains(command), "{command}: {done}");
+    }
+    journey.run_when_free(&["rollback"])?.exited(0)?;
+    journey.is_as(&start, "back")
+}
+
+#[test]
+fn a_waypoint_that_others_are_bound_to_is_kept() -> Result {
+    let plane = journey::plane()?;
+    let journey = Journey::shop(plane)?;
+    let start = journey.snapshot()?;
+    journey.run(&APPLY)?.exited(0)?;
+    let bank = plane.namespace("bank", &[])?;
+    let bound = json!({
+        "istio.io/use-waypoint": "waypoint", "istio.io/use-waypoint-namespace": journey.name(),
+    });
+    bank.label(&bound)?;
+    let done = journey.run(&["rollback"])?.exited(0)?;
+    let says = done.stdout.clone() + &done.stderr;
+    assert!(
+        says.contains(&format!("Namespace/{}", bank.name())),
+        "{done}"
+    );
+    assert!(says.contains("waypoint delete waypoint"), "{done}");
+    journey.has_pods(2, "2/2")?;
+    let gateways = "gateways.gateway.networking.k8s.io";
+    assert!(journey.namespace().get(gateways, "waypoint")?.is_some());
+    // All else is back.
+    let mut now = journey.snapshot()?;
+    now.retain(|name, _| start.contains_key(name));
+    same(&start, &now, "back, but for the waypoint")
 }
 
 /// Has a colleague edit something when the namespace is enrolled.

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::saved::{Saved, save_only};
 use crate::cli::Context;
 use crate::cli::input::{Unnamed, load_whole};
 use crate::cli::rollback::Back;
 use crate::cli::scope::ScopeArgs;
 use crate::client::{ConnectOptions, RequestTimeout, WriteOptions};
-use crate::error::{Error, why};
+use crate::error::Error;
 use crate::execute::{Carried, Found, RunEnd, Runs, Settings, Stop, open_run};
 use crate::exit::Exit;
 use crate::inventory::Listed;
@@ -46,11 +47,11 @@ pub(super) struct RunArgs {
 
     /// Refuse to move when the cluster is no longer what this plan saw
     #[arg(long, help_heading = RUN, value_name = "FILE", requires = "apply")]
-    plan: Option<PathBuf>,
+    pub(super) plan: Option<PathBuf>,
 
     /// Write the plan to a file, for --apply --plan
     #[arg(long, help_heading = RUN, value_name = "FILE", conflicts_with = "filename")]
-    save_plan: Option<PathBuf>,
+    pub(super) save_plan: Option<PathBuf>,
 
     /// How many workloads are switched at once
     #[arg(long, help_heading = RUN, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=50))]
@@ -132,6 +133,9 @@ pub(super) fn connect(
     };
     let runs = Runs::connect(&options, namespace, writes, context.ui.clone())?;
     crate::cli::scope::holds_applications(runs.namespace())?;
+    if let (Some(path), Some(saved)) = (&args.plan, Saved::read(args)?) {
+        saved.is_for(runs.cluster(), runs.namespace(), path)?;
+    }
     Ok(runs)
 }
 
@@ -143,18 +147,6 @@ struct Planned<'a> {
     accepted: BTreeMap<String, String>,
 }
 
-/// Writes the plan to the file that was asked for, and does nothing else.
-pub(super) fn save_only(args: &RunArgs, planned: &[(Plan, Vec<Obstacle>)]) -> Result<(), Error> {
-    match (&args.save_plan, planned) {
-        (None, _) => Ok(()),
-        (Some(path), [(plan, _)]) => save(plan, path),
-        (Some(_), _) => {
-            let message = "`--save-plan` keeps the plan of one namespace";
-            Err(Error::new(Exit::Usage, message).hint("give -n once"))
-        }
-    }
-}
-
 /// Moves the namespace whose plan was made.
 pub(super) fn apply_first(
     args: &RunArgs,
@@ -164,7 +156,7 @@ pub(super) fn apply_first(
     accepted: BTreeMap<String, String>,
     context: &Context<'_>,
 ) -> Result<Exit, Error> {
-    save_only(args, &planned)?;
+    save_only(args, &planned, Some(runs), context)?;
     let first = planned.into_iter().next();
     let (plan, obstacles) = first.ok_or_else(|| absent(runs.namespace()))?;
     let planned = Planned {
@@ -185,39 +177,6 @@ pub(super) fn absent(namespace: &Name) -> Error {
     .hint("`kubectl get namespaces` lists them")
 }
 
-/// Writes a plan to a file.
-fn save(plan: &Plan, path: &std::path::Path) -> Result<(), Error> {
-    let mut text = serde_json::to_string_pretty(plan)
-        .map_err(|error| Error::new(Exit::Internal, format!("cannot write the plan: {error}")))?;
-    text.push('\n');
-    std::fs::write(path, text).map_err(|error| {
-        Error::new(
-            Exit::Data,
-            format!(
-                "cannot write the plan to {}: {}",
-                path.display(),
-                why(&error)
-            ),
-        )
-    })
-}
-
-fn saved(path: &std::path::Path) -> Result<Plan, Error> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        Error::new(
-            Exit::Data,
-            format!("cannot read the plan {}: {}", path.display(), why(&error)),
-        )
-    })?;
-    serde_json::from_str(&text).map_err(|error| {
-        Error::new(
-            Exit::Data,
-            format!("{} is not a plan: {error}", path.display()),
-        )
-        .hint("`kubectl ambient convert -n NAMESPACE --save-plan FILE` writes one")
-    })
-}
-
 /// Moves a namespace.
 fn apply(
     args: &RunArgs,
@@ -226,7 +185,9 @@ fn apply(
     context: &Context<'_>,
 ) -> Result<Exit, Error> {
     let namespace = runs.namespace().clone();
-    unchanged(args, &planned.plan)?;
+    if let (Some(path), Some(saved)) = (&args.plan, Saved::read(args)?) {
+        saved.is_as(&planned.plan, path)?;
+    }
     let known = runs.journals()?;
     all_readable(&known)?;
     if let Some(open) = open_run(&known) {
@@ -275,25 +236,6 @@ fn apply(
     tell(runs, &carried, context)
 }
 
-/// Refuses a plan that is not what the cluster asks for today.
-fn unchanged(args: &RunArgs, plan: &Plan) -> Result<(), Error> {
-    if let Some(path) = &args.plan {
-        let saved = saved(path)?;
-        if let Some(difference) = saved.first_difference(plan) {
-            return Err(Error::new(
-                Exit::Stale,
-                format!(
-                    "namespace {} is no longer what {} saw: {difference}",
-                    plan.namespace,
-                    path.display()
-                ),
-            )
-            .hint("look at the plan of today: kubectl ambient convert, and save that one"));
-        }
-    }
-    Ok(())
-}
-
 fn begun(args: &RunArgs, runs: &Runs, planned: &Planned<'_>, known: &[Found]) -> Journal {
     let names: Vec<RunId> = known.iter().map(|found| found.run.clone()).collect();
     let began = Runs::now();
@@ -310,6 +252,7 @@ fn begun(args: &RunArgs, runs: &Runs, planned: &Planned<'_>, known: &[Found]) ->
         purpose: Purpose::Move,
         namespace: runs.namespace().clone(),
         cluster: runs.cluster().map(str::to_owned),
+        home: runs.home().map(str::to_owned),
         began,
         who: runs.who(),
         client: env!("CARGO_PKG_VERSION").to_owned(),
@@ -435,7 +378,7 @@ pub(super) fn resume(args: &RunArgs, runs: &Runs, context: &Context<'_>) -> Resu
             runs.namespace()
         )));
     }
-    same_cluster(runs, journal)?;
+    same_place(runs, journal)?;
     if found.local_only {
         return Err(Error::new(
             Exit::Data,
@@ -560,7 +503,7 @@ pub(super) fn finish(args: &RunArgs, runs: &Runs, context: &Context<'_>) -> Resu
         context.answer(&report)?;
         return Ok(Exit::Ok);
     };
-    same_cluster(runs, journal)?;
+    same_place(runs, journal)?;
     let left = runs.sidecars()?;
     if !left.is_empty() {
         return Err(Error::new(
@@ -629,8 +572,20 @@ pub(crate) fn readable(found: &Found) -> Result<&Journal, Error> {
     })
 }
 
-/// A journal of another cluster says nothing about this one.
-pub(crate) fn same_cluster(runs: &Runs, journal: &Journal) -> Result<(), Error> {
+/// A journal of another cluster, or of a namespace that is gone, says nothing about this one.
+pub(crate) fn same_place(runs: &Runs, journal: &Journal) -> Result<(), Error> {
+    if let (Some(theirs), Some(ours)) = (&journal.header.home, runs.home())
+        && theirs != ours
+    {
+        let (run, namespace) = (&journal.header.run, runs.namespace());
+        return Err(Error::new(
+            Exit::Stale,
+            format!("run {run} was carried out in an earlier namespace {namespace}, which is gone"),
+        )
+        .hint(format!(
+            "what it says is about objects that are gone: `kubectl delete configmap -n {namespace} -l kubectl-ambient/run={run}` removes it"
+        )));
+    }
     match (&journal.header.cluster, runs.cluster()) {
         (Some(theirs), Some(ours)) if theirs != ours => Err(Error::new(
             Exit::Stale,

@@ -147,7 +147,9 @@ async fn a_running_lease_is_left_to_its_holder() {
 async fn an_abandoned_lease_is_taken_over_and_counted() {
     for seconds in [40, 100_000] {
         let server = Server::holding("joe@desk 7", ago(seconds));
+        let began = Instant::now();
         let lock = acquire(&server.script([])).await.unwrap();
+        assert!(began.elapsed() >= Duration::from_secs(30), "{seconds}");
         let lease = server.lease().unwrap();
         assert_eq!(lease["spec"]["holderIdentity"], "jane@laptop 1");
         assert_eq!(lease["spec"]["leaseTransitions"], 5);
@@ -158,18 +160,22 @@ async fn an_abandoned_lease_is_taken_over_and_counted() {
 
 #[tokio::test(start_paused = true)]
 async fn a_holder_whose_clock_is_behind_keeps_the_lock() {
-    let server = Server::holding("joe@desk 7", ago(40));
-    let script = server.script([]);
-    let renewal = async {
-        tokio::time::sleep(Duration::from_secs(8)).await;
-        server.put("joe@desk 7", ago(32), "2");
-    };
-    let (outcome, ()) = tokio::join!(acquire(&script), renewal);
-    assert!(matches!(outcome, Err(LockError::Held { .. })));
-    assert_eq!(
-        server.lease().unwrap()["spec"]["holderIdentity"],
-        "joe@desk 7"
-    );
+    // By a few seconds, or by days; whatever keeps him from renewing before the last moment.
+    for (behind, renews) in [(40, 8), (40, 29), (100_000, 8), (100_000, 29)] {
+        let server = Server::holding("joe@desk 7", ago(behind));
+        let script = server.script([]);
+        let renewal = async {
+            tokio::time::sleep(Duration::from_secs(renews)).await;
+            server.put("joe@desk 7", ago(behind), "2");
+        };
+        let (outcome, ()) = tokio::join!(acquire(&script), renewal);
+        assert!(
+            matches!(outcome, Err(LockError::Held { .. })),
+            "{behind} s behind, renewed after {renews} s"
+        );
+        let lease = server.lease().unwrap();
+        assert_eq!(lease["spec"]["holderIdentity"], "joe@desk 7");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -27,8 +27,21 @@ const ROOT: &str = "istio-system";
 pub enum Depth {
     /// The waypoints alone.
     Waypoints,
+    /// Who is bound to them, too.
+    Bound,
     /// Who is bound to them and what they enforce, too.
     Users,
+}
+
+impl Depth {
+    /// The kinds that are read beside the waypoints.
+    fn kinds(self) -> Vec<Kind> {
+        match self {
+            Self::Waypoints => Vec::new(),
+            Self::Bound => BINDABLE.to_vec(),
+            Self::Users => [BINDABLE, POLICIES, ROUTES].concat(),
+        }
+    }
 }
 
 /// What could not be looked at.
@@ -87,9 +100,7 @@ pub async fn look(
         Kind::Deployment,
         Kind::Namespace,
     ];
-    if depth == Depth::Users {
-        kinds.extend(BINDABLE.iter().chain(POLICIES).chain(ROUTES));
-    }
+    kinds.extend(depth.kinds());
     let api = Api::discover(client, &kinds).await?;
     let mut looked = Looked {
         survey: Survey {
@@ -192,10 +203,7 @@ impl Reader<'_> {
     }
 
     async fn users(&self, depth: Depth) -> Vec<(Kind, Result<Part, ClientError>)> {
-        if depth == Depth::Waypoints {
-            return Vec::new();
-        }
-        let kinds = BINDABLE.iter().chain(POLICIES).chain(ROUTES).copied();
+        let kinds = depth.kinds().into_iter();
         join_all(kinds.map(async |kind| (kind, self.everywhere(kind).await))).await
     }
 

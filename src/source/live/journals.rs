@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::client::{Client, ClientError, ListRequest, PageSink};
-use crate::journal::{Damage, Journal, PAGE_NUMBER, Pages, RUN_LABEL, RunId, read_pages};
+use crate::journal::{
+    CONTINUED, Damage, Journal, PAGE_NUMBER, Pages, RUN_LABEL, RunId, read_pages,
+};
 use crate::kinds::Name;
 
 /// A journal as the cluster keeps it.
@@ -53,15 +55,22 @@ pub async fn journals(client: &Client, namespace: Option<&str>) -> Result<Vec<Ke
             RunId::typed(run),
         );
         let text = map.data.get("journal").cloned().unwrap_or_default();
-        runs.entry(key)
-            .or_default()
-            .insert(page, (text, map.metadata.resource_version));
+        let page_found = Page {
+            text,
+            version: map.metadata.resource_version,
+            continued: map.metadata.annotations.contains_key(CONTINUED),
+        };
+        runs.entry(key).or_default().insert(page, page_found);
     }
     let kept = runs.into_iter().map(|((namespace, run), pages)| {
         let gap = pages.keys().enumerate().any(|(at, page)| at != *page);
-        let (texts, versions): (Vec<String>, Vec<Option<String>>) = pages.into_values().unzip();
+        let goes_on = pages.values().last().is_some_and(|page| page.continued);
+        let each = pages.into_values().map(|page| (page.text, page.version));
+        let (texts, versions): (Vec<String>, Vec<Option<String>>) = each.unzip();
         let journal = if gap {
             Err(Damage::Broken("a page of it is missing".to_owned()))
+        } else if goes_on {
+            Err(Damage::Broken("its last page is missing".to_owned()))
         } else {
             read_pages(&texts)
         };
@@ -76,8 +85,13 @@ pub async fn journals(client: &Client, namespace: Option<&str>) -> Result<Vec<Ke
     Ok(kept.collect())
 }
 
-/// A page's text, and the `resourceVersion` of its ConfigMap.
-type Page = (String, Option<String>);
+/// A page as its ConfigMap has it.
+struct Page {
+    text: String,
+    version: Option<String>,
+    /// Whether another one follows.
+    continued: bool,
+}
 
 #[derive(Default)]
 struct ConfigMaps(Vec<ConfigMap>);
