@@ -101,6 +101,7 @@ fn the_picture_of_a_plan_is_what_is_shown_before_a_move() {
         decision: &decision,
         guarded: true,
         deferred: &options.deferred,
+        delete_bare_pods: false,
     };
     let (steps, mut past) = plan(&ground);
     let judgement = judge(

@@ -1,6 +1,8 @@
 //! `convert`: what is this in ambient mode?
 
+mod anew;
 mod asked;
+pub(super) mod known;
 pub(super) mod moving;
 mod saved;
 mod written;
@@ -220,9 +222,13 @@ pub(super) fn run(args: &ConvertArgs, context: &Context<'_>) -> Result<Exit, Err
     let mut report = Conversion::new(&mesh, &scope, &translation, &decision, &asked, header);
     report.stands_in_the_way(findings.iter().map(|(_, found)| found));
     if planned {
-        let planned = plans(&mesh, &scope, &decision, &options, &accepted);
+        let planned = plans(args, &mesh, &scope, &decision, &options, &accepted);
         if let Some(runs) = &runs {
-            return moving::apply_first(&args.run, runs, &mesh, planned, accepted, context);
+            let reread = || anew::again(args, &reasons, &accepted, context);
+            let accepted = accepted.clone();
+            return moving::apply_first(
+                &args.run, runs, &mesh, planned, accepted, &reread, context,
+            );
         }
         saved::save_only(&args.run, &planned, None, context)?;
         let entry = |(plan, found): &(Plan, Vec<Obstacle>)| PlanEntry::new(plan, found);
@@ -311,6 +317,7 @@ fn are_there(mesh: &Mesh, scope: &Scope) -> Result<(), Error> {
 
 /// The plan of each namespace, with what stands in its way.
 fn plans(
+    args: &ConvertArgs,
     mesh: &Mesh,
     scope: &Scope,
     decision: &Decision<'_>,
@@ -328,6 +335,7 @@ fn plans(
             decision,
             guarded,
             deferred: &options.deferred,
+            delete_bare_pods: args.run.delete_bare_pods,
         };
         let (made, mut past) = plan::plan(&ground);
         for obstacle in &mut past {

@@ -1,9 +1,12 @@
 //! `rollback`: what a run did is undone.
 
+use std::collections::BTreeSet;
+
 use clap::Args;
 
 use super::Context;
-use super::convert::moving::{readable, same_place, tell};
+use super::convert::known::{readable, same_place};
+use super::convert::moving::tell;
 use super::input::{Unnamed, load_whole};
 use super::scope::ScopeArgs;
 use crate::checks;
@@ -13,7 +16,7 @@ use crate::execute::{Found, Runs, Settings};
 use crate::exit::Exit;
 use crate::journal::machine::Until;
 use crate::journal::{Ended, Header, Journal, Purpose, RunId, VERSION, undo};
-use crate::plan::{Plan, StepId, back_by_hand};
+use crate::plan::{Direction, Plan, StepId, back_by_hand};
 use crate::report::RunReport;
 use crate::report::plan::PlanEntry;
 use crate::translate;
@@ -184,6 +187,11 @@ fn work<'k>(runs: &Runs, back: &Back, known: &'k [Found]) -> Result<Work<'k>, Er
     if let Some(open) = open_rollback(runs, back, known)? {
         return Ok(open);
     }
+    if let Some(found) = with_kept(back, known) {
+        let journal = readable(found)?;
+        same_place(runs, journal)?;
+        return Ok(Work::Open(found, journal));
+    }
     let undone = match &back.run {
         Some(run) => known
             .iter()
@@ -251,7 +259,7 @@ fn open_rollback<'k>(
     let namespace = runs.namespace();
     let is_open_rollback = |found: &&Found| {
         found.journal.as_ref().is_ok_and(|journal| {
-            journal.state().is_open() && matches!(journal.header.purpose, Purpose::Rollback { .. })
+            journal.state().is_open() && journal.plan.direction == Direction::Back
         })
     };
     if let Some(open) = known.iter().rev().find(is_open_rollback) {
@@ -283,11 +291,27 @@ fn open_rollback<'k>(
     Ok(None)
 }
 
-/// The last move that was not undone.
+/// The last run, if it is a rollback that left something as others had changed it, and that is to be
+/// overwritten now.
+fn with_kept<'k>(back: &Back, known: &'k [Found]) -> Option<&'k Found> {
+    let last = known.last().filter(|_| back.settings.overwrite_drift)?;
+    let journal = last.journal.as_ref().ok()?;
+    let asked = back.run.as_ref().is_none_or(|run| {
+        let of = Purpose::Rollback {
+            of: Some(run.clone()),
+        };
+        *run == last.run || journal.header.purpose == of
+    });
+    let state = journal.state();
+    let is_back = journal.plan.direction == Direction::Back && state.ended == Ended::Finished;
+    (asked && is_back && state.kept().next().is_some()).then_some(last)
+}
+
+/// The last move that was not undone; a rollback that was taken back is one.
 fn last_move(known: &[Found]) -> Option<&Found> {
     known.iter().rev().find(|found| match &found.journal {
         Ok(journal) => {
-            journal.header.purpose == Purpose::Move
+            journal.plan.direction == Direction::Forward
                 && !matches!(journal.state().ended, Ended::RolledBack(_, None))
         }
         // What cannot be read is not passed over.
@@ -383,7 +407,7 @@ fn begun(
         accepted: std::collections::BTreeMap::new(),
         revision: undone.and_then(|(_, of)| of.header.revision.clone()),
         to: to.cloned(),
-        seen: std::collections::BTreeSet::new(),
+        seen: undone.map_or_else(BTreeSet::new, |(_, of)| of.header.seen.clone()),
         parallel: undone.map_or(2, |(_, of)| of.header.parallel),
         timeout: undone.map_or(600, |(_, of)| of.header.timeout),
     };
@@ -410,6 +434,18 @@ fn announce(work: &Work<'_>, context: &Context<'_>) {
     let text = crate::render::plan(&PlanEntry::new(plan, &[]), &context.ui.style());
     context.ui.note(&what);
     context.ui.note(text.trim_end());
+    let undone = match work {
+        Work::New { undone, .. } => undone.and_then(|undone| undone.journal.as_ref().ok()),
+        Work::Open(..) | Work::Nothing(_) => None,
+    };
+    for object in undone
+        .into_iter()
+        .flat_map(|of| of.state().lost().cloned().collect::<Vec<_>>())
+    {
+        context.ui.note(&format!(
+            "{object} was deleted by that run, and is not made again"
+        ));
+    }
 }
 
 fn finish(runs: &Runs, back: &Back, work: Work<'_>, context: &Context<'_>) -> Result<Exit, Error> {
@@ -423,10 +459,25 @@ fn finish(runs: &Runs, back: &Back, work: Work<'_>, context: &Context<'_>) -> Re
             context.answer(&RunReport::nothing(runs.namespace(), now, header))?;
             return Ok(Exit::Ok);
         }
-        Work::Open(found, journal) => {
-            runs.carry_out(journal.clone(), Some(found), &back.settings, listener)?
+        Work::Open(found, journal) => runs.carry_out(
+            journal.clone(),
+            Some(found),
+            &back.settings,
+            listener,
+            &|| Ok(()),
+        )?,
+        Work::New { journal, .. } => {
+            // What goes there again leaves `finish` to a command of its own, as a move does.
+            let until = match journal.plan.direction {
+                Direction::Forward => Until::Done,
+                Direction::Back => Until::Finished,
+            };
+            let settings = Settings {
+                until,
+                ..back.settings.clone()
+            };
+            runs.carry_out(*journal, None, &settings, listener, &|| Ok(()))?
         }
-        Work::New { journal, .. } => runs.carry_out(*journal, None, &back.settings, listener)?,
     };
     tell(runs, &carried, context)
 }

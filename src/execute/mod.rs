@@ -9,6 +9,7 @@ mod labels;
 mod lease;
 #[cfg(mutant)]
 mod mutant;
+mod newcomers;
 mod rights;
 mod run;
 mod runs;

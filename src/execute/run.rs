@@ -1,6 +1,6 @@
 //! The loop around the machine: it asks what comes next, does it, and notes what became of it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -9,6 +9,7 @@ use tokio::sync::Mutex;
 
 use super::cluster::{Cluster, Wait, WriteError};
 use super::lease::{Lock, Loss};
+use super::newcomers::newcomers;
 use super::store::{Store, StoreError};
 use super::waypoint;
 use crate::event::{Event, Listener};
@@ -76,6 +77,8 @@ pub struct Run<'r, 'c> {
     stop: tokio::sync::watch::Receiver<Option<Stop>>,
     kept: Mutex<(Journal, Store<'c>)>,
     halt: RefCell<Option<Halt>>,
+    /// Whether it was looked what has come since the plan was made.
+    looked: Cell<bool>,
 }
 
 /// What ends a run before its end.
@@ -103,6 +106,7 @@ impl<'r, 'c> Run<'r, 'c> {
             stop,
             kept: Mutex::new((journal, store)),
             halt: RefCell::default(),
+            looked: Cell::default(),
         }
     }
 
@@ -128,6 +132,15 @@ impl<'r, 'c> Run<'r, 'c> {
                 return self.ended().await;
             }
             let ids = self.ids(&steps).await;
+            if let Err(why) = self.nothing_came(&ids).await {
+                let step = ids.first().cloned().unwrap_or(StepId::Verify);
+                let record = Record::Halted {
+                    step: step.clone(),
+                    why: why.clone(),
+                };
+                self.note(record).await?;
+                return Ok(RunEnd::Halted(step, why));
+            }
             stream::iter(steps.iter().zip(&ids))
                 .map(|(step, id)| self.step(*step, id, of, listener))
                 .buffer_unordered(self.settings.parallel.max(1))
@@ -164,6 +177,18 @@ impl<'r, 'c> Run<'r, 'c> {
                 return Ok(RunEnd::Paused(after.clone()));
             }
         }
+    }
+
+    /// Before the first workload is switched, and before all of it is verified: that nothing has come since
+    /// the plan was made which nobody has looked at.
+    async fn nothing_came(&self, ids: &[StepId]) -> Result<(), String> {
+        let switches = ids.iter().any(|id| matches!(id, StepId::Switch(_)));
+        let first = switches && !self.looked.replace(true);
+        if !first && !ids.contains(&StepId::Verify) {
+            return Ok(());
+        }
+        let journal = self.kept.lock().await.0.clone();
+        newcomers(self.cluster.client(), &journal).await
     }
 
     async fn ids(&self, steps: &[usize]) -> Vec<StepId> {
@@ -273,7 +298,7 @@ impl<'r, 'c> Run<'r, 'c> {
         if let Standing::Drifted(drifts) = write.standing(current.as_ref()) {
             let back = self.kept.lock().await.0.plan.direction == Direction::Back;
             match write.overwriting(current.as_ref()) {
-                Some(over) if back && self.settings.overwrite_drift => write = over,
+                Some(over) if self.settings.overwrite_drift => write = over,
                 // Pods would come back as something else than what the rest goes by.
                 _ if back && decides_about_pods(write.object()) && current.is_some() => {
                     let object = write.object().clone();
@@ -343,7 +368,7 @@ impl<'r, 'c> Run<'r, 'c> {
             verb: match write {
                 Write::Create { .. } => "created",
                 Write::Change { .. } => "changed",
-                Write::Remove { .. } => "removed",
+                Write::Remove { .. } | Write::Delete { .. } => "removed",
             }
             .to_owned(),
             object: write.object().to_string(),

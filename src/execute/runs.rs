@@ -13,7 +13,7 @@ use crate::client::{Client, ConnectOptions, Target, WriteOptions};
 use crate::error::Error;
 use crate::event::Listener;
 use crate::exit::Exit;
-use crate::journal::{Ended, Journal, Purpose, Record, RunId, undo};
+use crate::journal::{Ended, Journal, Place, Purpose, Record, RunId, undo};
 use crate::kinds::Name;
 use crate::plan::{Direction, Plan, Planned, Standing};
 
@@ -185,22 +185,30 @@ impl Runs {
         })
     }
 
-    /// Begins a run, or goes on with one that was found, and carries it out as far as it goes.
+    /// Begins a run, or goes on with one that was found, and carries it out as far as it goes. `look` is asked
+    /// once the lock is held, before anything is changed.
     ///
     /// # Errors
-    /// When somebody else holds the lock, or the journal cannot be kept: then nothing is changed.
+    /// When somebody else holds the lock, `look` says no, or the journal cannot be kept: then nothing is
+    /// changed.
     pub fn carry_out(
         &self,
         journal: Journal,
         going_on: Option<&Found>,
         settings: &Settings,
         listener: &dyn Listener,
+        look: &dyn Fn() -> Result<(), Error>,
     ) -> Result<Carried, Error> {
+        let lock = self.session.run(async |client| self.lock(client).await)?;
+        let looked = self.session.beside(look);
         self.session.run(async |client| {
-            let lock = self.lock(client).await?;
-            let carried = self
-                .locked(client, &lock, journal, going_on, settings, listener)
-                .await;
+            let carried = match looked {
+                Err(error) => Err(error),
+                Ok(()) => {
+                    self.locked(client, &lock, journal, going_on, settings, listener)
+                        .await
+                }
+            };
             // A write may be under way still: the Lease is left to expire.
             let at_once = matches!(&carried, Err(error) if matches!(error.exit, Exit::Interrupted | Exit::Terminated));
             if !at_once {
@@ -265,6 +273,12 @@ impl Runs {
             let record = Record::Resumed { who: self.who() };
             let entry = journal.note(&now(), record).clone();
             store.append(&entry).await.map_err(|error| stored(&error))?;
+            let state = journal.state();
+            let places: Vec<Place> = state.kept().map(|(place, _)| place).collect();
+            if settings.overwrite_drift && !places.is_empty() {
+                let entry = journal.note(&now(), Record::Reopened { places }).clone();
+                store.append(&entry).await.map_err(|error| stored(&error))?;
+            }
         }
         let unwritable = store.unwritable().map(str::to_owned);
         let cluster = Cluster::new(client, self.options).await?;

@@ -41,8 +41,47 @@ impl Session {
         &self.client
     }
 
+    /// Does something else, while what was begun over the connection goes on.
+    pub fn beside<T>(&self, work: impl FnOnce() -> T) -> T {
+        let (done, over) = tokio::sync::oneshot::channel::<()>();
+        std::thread::scope(|threads| {
+            threads.spawn(|| self.runtime.block_on(over));
+            let outcome = work();
+            drop(done);
+            outcome
+        })
+    }
+
     /// Does something over the connection, to its end.
     pub fn run<T>(&self, work: impl AsyncFnOnce(&Arc<Client>) -> T) -> T {
         self.runtime.block_on(work(&self.client))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::scripted::Scripted;
+
+    #[test]
+    fn what_was_begun_goes_on_beside_other_work() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let client = runtime.block_on(async { Scripted::new([]).client() });
+        let session = Session {
+            runtime,
+            client: Arc::new(client),
+        };
+        let (tell, told) = std::sync::mpsc::channel();
+        session.run(async |_| {
+            drop(tokio::spawn(async move {
+                tokio::task::yield_now().await;
+                let _gone = tell.send(());
+            }));
+        });
+        // Without it nothing would ever be told.
+        assert_eq!(session.beside(|| told.recv()), Ok(()));
     }
 }

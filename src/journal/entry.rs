@@ -54,6 +54,11 @@ pub enum Record {
         /// What was changed.
         drift: Vec<Drift>,
     },
+    /// Writes that were left out are to be made after all, whatever somebody changed.
+    Reopened {
+        /// Which.
+        places: Vec<Place>,
+    },
     /// What a stage waits for holds.
     Passed {
         /// The step.

@@ -75,6 +75,12 @@ impl State {
             Record::Kept { place, drift } => {
                 self.writes.insert(*place, Progress::Kept(drift.clone()));
             }
+            Record::Reopened { places } => {
+                for place in places {
+                    self.writes.remove(place);
+                    self.passed.remove(&(place.step, place.stage));
+                }
+            }
             Record::Passed { step, stage, .. } => {
                 self.passed.insert((*step, *stage));
             }
@@ -95,6 +101,25 @@ impl State {
             self.ended,
             Ended::Open | Ended::Halted(..) | Ended::Paused(_)
         )
+    }
+
+    /// The writes that were left out, and what somebody had changed.
+    pub fn kept(&self) -> impl Iterator<Item = (Place, &[Drift])> {
+        self.writes
+            .iter()
+            .filter_map(|(place, progress)| match progress {
+                Progress::Kept(drift) => Some((*place, drift.as_slice())),
+                Progress::Intended(_) | Progress::Made(..) => None,
+            })
+    }
+
+    /// What was deleted for good: nothing makes it again.
+    pub fn lost(&self) -> impl Iterator<Item = &ObjectRef> {
+        self.writes.values().filter_map(|progress| match progress {
+            Progress::Intended(Write::Delete { object, .. })
+            | Progress::Made(Write::Delete { object, .. }, _) => Some(object),
+            _ => None,
+        })
     }
 
     /// Whether a write is done with.

@@ -1,6 +1,8 @@
 //! Runs over a cluster that is a map: from every point at which one may be interrupted, going on reaches
 //! the same end, and going back the same start.
 
+mod back;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -235,6 +237,8 @@ fn plan_of(steps: Vec<Step>, manner: Manner) -> Plan {
         manner,
         steps,
         remainder: Vec::new(),
+        rest: Vec::new(),
+        bypasses: Vec::new(),
     }
 }
 

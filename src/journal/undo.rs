@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{Journal, Place, Progress};
-use crate::plan::{Plan, StepId, Write};
+use super::{Journal, Place, Progress, Record, State};
+use crate::plan::{Direction, Plan, Step, StepId, Write};
 
 /// What undoes a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,8 +58,31 @@ pub fn undo(journal: &Journal, to: Option<&StepId>) -> Option<Undo> {
         .map(|(_, step)| step.id.clone());
     Some(Undo {
         left: left.collect(),
-        plan: journal.plan.reversed(made),
+        plan: journal.plan.reversed(made, rest(journal, &state)),
     })
+}
+
+/// What a way there that came to its end ends with, and of which nothing is to be undone: the last look, and
+/// what waits for `--finish`.
+fn rest(journal: &Journal, state: &State) -> Vec<Step> {
+    let mut records = journal.entries.iter().map(|entry| &entry.record);
+    let arrived = records.any(|record| matches!(record, Record::Done { .. } | Record::Finished));
+    if journal.plan.direction == Direction::Back || !arrived {
+        return Vec::new();
+    }
+    let began = |at: usize| state.writes.keys().any(|place| place.step == at);
+    let steps = journal.plan.steps.iter().enumerate();
+    let rest = steps.filter(|(at, step)| match step.id {
+        StepId::Verify => true,
+        StepId::Finish => !began(*at),
+        _ => false,
+    });
+    // Each stands alone.
+    let alone = rest.map(|(_, step)| Step {
+        wave: u32::MAX - u32::from(step.id == StepId::Verify),
+        ..step.clone()
+    });
+    alone.collect()
 }
 
 /// A write whose undo notices whether the object was changed since.

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::bypass::bypasses;
 use super::condition::{Condition, Pods};
+use super::left::{bare, moving, remainder, returning};
 use super::meantime::{not_given_back, past_waypoints, unhealthy};
 use super::rollout::rollout;
 use super::step::{Stage, Step, StepId};
@@ -10,7 +12,6 @@ use super::write::{Planned, Write};
 use super::{Direction, Manner, Obstacle, Plan, order};
 use crate::kinds::{Kind, Name, ObjectRef};
 use crate::mesh::Mesh;
-use crate::mesh::injection::Injection;
 use crate::mesh::waypoints::{USE_WAYPOINT, USE_WAYPOINT_NAMESPACE};
 use crate::mesh::workloads::{DataPlane, Role, TUNNEL_LABEL, Workload, data_plane};
 use crate::translate::{Change, Decision, Edit, Phase};
@@ -28,6 +29,8 @@ pub struct Ground<'a> {
     pub guarded: bool,
     /// Workloads that keep their sidecars.
     pub deferred: &'a BTreeSet<(Name, Name)>,
+    /// Whether pods that nobody makes again are deleted.
+    pub delete_bare_pods: bool,
 }
 
 /// The plan of a namespace, and what stands in its way beside what checks and the translation say.
@@ -40,9 +43,10 @@ pub fn plan(ground: &Ground<'_>) -> (Plan, Vec<Obstacle>) {
         hbone(ground, &cut),
         waypoint_step(&cut),
         policies(&cut),
-        bind(ground, &cut),
+        bind(ground, &cut, &moving),
     ];
-    let switches = switches(ground, &cut, &order, manner);
+    let mut switches = switches(ground, &cut, &order, manner);
+    switches.extend(deleted(ground, order.waves.len()));
     let remainder = remainder(ground);
     let injection = injection(ground, &cut, manner, &remainder);
     match manner {
@@ -60,12 +64,15 @@ pub fn plan(ground: &Ground<'_>) -> (Plan, Vec<Obstacle>) {
         steps.clear();
     }
     in_waves(&mut steps);
+    let bypasses = bypasses(ground, &order, &steps);
     let plan = Plan {
         namespace: ground.namespace.clone(),
         direction: Direction::Forward,
         manner,
         steps,
         remainder,
+        rest: Vec::new(),
+        bypasses,
     };
     debug_assert!(super::rights::hold(&plan.steps));
     let mut obstacles = past_waypoints(ground, &order);
@@ -252,40 +259,6 @@ fn seen(change: &Change) -> Condition {
     }
 }
 
-fn has_or_gets_sidecar(workload: &Workload) -> bool {
-    workload.has_sidecar() || matches!(workload.injection, Injection::Injected(_))
-}
-
-/// The workloads that lose their sidecars.
-fn moving<'a>(ground: &Ground<'a>) -> Vec<&'a Workload> {
-    let all = ground.mesh.workloads_in(ground.namespace).iter();
-    all.filter(|workload| {
-        let object = &workload.object;
-        let name = (object.namespace.clone(), object.name.clone());
-        workload.role == Role::Application
-            && workload.has_template
-            && has_or_gets_sidecar(workload)
-            && !ground.deferred.contains(&name)
-            && !matches!(object.kind, Kind::Job | Kind::Pod)
-    })
-    .collect()
-}
-
-/// What keeps its sidecars when all is done.
-fn remainder(ground: &Ground<'_>) -> Vec<ObjectRef> {
-    let all = ground.mesh.workloads_in(ground.namespace).iter();
-    let left = all.filter(|workload| {
-        let object = &workload.object;
-        let name = (object.namespace.clone(), object.name.clone());
-        let ends = workload.runs_to_completion() && workload.pod_count() > 0;
-        let bare = !workload.has_template && workload.has_sidecar();
-        workload.role == Role::Application
-            && workload.has_sidecar()
-            && (ground.deferred.contains(&name) || ends || bare)
-    });
-    left.map(|workload| workload.object.clone()).collect()
-}
-
 /// What accepts no HBONE is replaced, and ways for it are opened.
 fn hbone(ground: &Ground<'_>, cut: &Cut<'_>) -> Step {
     let mut step = Step::new(StepId::Hbone);
@@ -372,7 +345,7 @@ fn policies(cut: &Cut<'_>) -> Step {
     step
 }
 
-fn bind(ground: &Ground<'_>, cut: &Cut<'_>) -> Step {
+fn bind(ground: &Ground<'_>, cut: &Cut<'_>, moving: &[&Workload]) -> Step {
     let mut step = Step::new(StepId::Bind);
     let gate = |change: &Change| binding(change).unwrap_or(Condition::Settled);
     step.stages
@@ -391,6 +364,17 @@ fn bind(ground: &Ground<'_>, cut: &Cut<'_>) -> Step {
         |_| Condition::Settled,
         |_| Condition::Settled,
     ));
+    // Going back, what protects pods without sidecars goes after the last of them.
+    let returning = returning(ground, moving);
+    if !step.stages.is_empty() && !returning.is_empty() {
+        step.stages.push(Stage {
+            undone: vec![Condition::NoAmbient {
+                namespace: ground.namespace.clone(),
+                of: returning,
+            }],
+            ..Stage::default()
+        });
+    }
     for workload in ground.mesh.workloads_in(ground.namespace) {
         let captured = workload.role == Role::Application
             && ground
@@ -516,6 +500,27 @@ fn switches(ground: &Ground<'_>, cut: &Cut<'_>, order: &order::Order, manner: Ma
         }
     }
     steps
+}
+
+/// Pods that nobody makes again are deleted, when all others are switched.
+fn deleted(ground: &Ground<'_>, wave: usize) -> Vec<Step> {
+    let all = ground.mesh.workloads_in(ground.namespace).iter();
+    let doomed = all.filter(|workload| ground.delete_bare_pods && bare(ground, workload));
+    let steps = doomed.map(|workload| {
+        let object = &workload.object;
+        let mut step = Step::new(StepId::Switch(switch_name(ground.mesh, object)));
+        step.wave = u32::try_from(wave).unwrap_or(u32::MAX);
+        step.stages.push(Stage {
+            writes: vec![Planned::Delete(object.clone())],
+            ..Stage::default()
+        });
+        step.risks.push(format!(
+            "nobody makes {} again: what it does ends with it, and `rollback` does not bring it back",
+            object.short()
+        ));
+        step
+    });
+    steps.collect()
 }
 
 /// The namespace injects no more. Where its workloads have moved already, no sidecar is left then but those

@@ -68,6 +68,8 @@ pub fn back_by_hand(
         manner: Manner::Namespace,
         steps,
         remainder: Vec::new(),
+        rest: Vec::new(),
+        bypasses: Vec::new(),
     };
     debug_assert!(super::rights::hold(&plan.steps));
     (plan, obstacles)

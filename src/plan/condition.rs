@@ -5,8 +5,11 @@
 //! condition tells that proxies run it (`pilot/pkg/status`), so what has none is waited for a
 //! moment and said to be *not confirmed*.
 
+mod pods;
 #[cfg(test)]
 mod tests;
+
+pub use pods::{has_sidecar, is_made_by};
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,9 +17,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::kinds::{Kind, LabelSelector, Labels, Name, ObjectRef};
+use crate::kinds::{Kind, Name, ObjectRef};
 use crate::mesh::waypoints::{USE_WAYPOINT, USE_WAYPOINT_NAMESPACE};
-use crate::mesh::workloads::{REDIRECTION, SIDECAR_STATUS, TUNNEL_LABEL};
 use crate::translate::change::SOURCE;
 
 /// How long something without a condition is waited for.
@@ -89,6 +91,13 @@ pub enum Condition {
         /// Pods of these may have one: deferred workloads, Jobs, bare pods.
         except: Vec<ObjectRef>,
     },
+    /// No pod of these workloads is without a sidecar and in ztunnel's hands any more.
+    NoAmbient {
+        /// The namespace.
+        namespace: Name,
+        /// The workloads.
+        of: Vec<ObjectRef>,
+    },
     /// Proxies have had the time to hear of what was removed.
     Settled,
 }
@@ -129,7 +138,7 @@ impl Condition {
             Self::RolledOut { workload, .. } | Self::Replaced { workload, .. } => {
                 vec![workload.clone()]
             }
-            Self::NoSidecars { .. } | Self::Settled => Vec::new(),
+            Self::NoSidecars { .. } | Self::NoAmbient { .. } | Self::Settled => Vec::new(),
         }
     }
 
@@ -139,7 +148,9 @@ impl Condition {
             Self::RolledOut { workload, .. } | Self::Replaced { workload, .. } => {
                 Some(&workload.namespace)
             }
-            Self::NoSidecars { namespace, .. } => Some(namespace),
+            Self::NoSidecars { namespace, .. } | Self::NoAmbient { namespace, .. } => {
+                Some(namespace)
+            }
             _ => None,
         }
     }
@@ -163,15 +174,16 @@ impl Condition {
             }
             Self::RolledOut { workload, pods } => of(object(workload), workload, |found| {
                 let rolled = controller_ready(found, workload);
-                with_pods(rolled, found, workload, *pods, &evidence.pods)
+                pods::with_pods(rolled, found, workload, *pods, &evidence.pods)
             }),
             Self::Replaced { workload, pods } => of(object(workload), workload, |found| {
                 let replaced = controller_replaced(found, workload);
-                with_pods(replaced, found, workload, *pods, &evidence.pods)
+                pods::with_pods(replaced, found, workload, *pods, &evidence.pods)
             }),
             Self::NoSidecars { namespace, except } => {
-                no_sidecars(namespace, except, &evidence.pods)
+                pods::no_sidecars(namespace, except, &evidence.pods)
             }
+            Self::NoAmbient { of, .. } => pods::no_ambient(of, &evidence.pods),
             Self::Settled => settled(evidence.waited),
         }
     }
@@ -228,6 +240,9 @@ impl Condition {
                     "no pod in {namespace} has a sidecar but those of {}",
                     names.join(", ")
                 )
+            }
+            Self::NoAmbient { namespace, .. } => {
+                format!("no pod in {namespace} that was switched is without its sidecar")
             }
             Self::Settled => "proxies have had the time to hear of it".to_owned(),
         }
@@ -552,105 +567,4 @@ pub(super) fn controller_ready(found: &Value, object: &ObjectRef) -> Holds {
         return Holds::NotYet(format!("{name} has not finished its update"));
     }
     Holds::Yes
-}
-
-fn with_pods(
-    controller: Holds,
-    found: &Value,
-    workload: &ObjectRef,
-    pods: Pods,
-    all: &[Value],
-) -> Holds {
-    if controller != Holds::Yes {
-        return controller;
-    }
-    let selector: LabelSelector = found
-        .pointer("/spec/selector")
-        .and_then(|selector| serde_json::from_value(selector.clone()).ok())
-        .unwrap_or_default();
-    if selector.is_empty() {
-        return Holds::NotYet(format!(
-            "which pods {} has cannot be told",
-            workload.short()
-        ));
-    }
-    let owned = all.iter().filter(|pod| {
-        labels(pod).is_some_and(|labels| selector.matches(&labels)) && is_made_by(pod, workload)
-    });
-    for pod in owned {
-        let name = pod
-            .pointer("/metadata/name")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
-        let lacks = match pods {
-            Pods::Any => None,
-            Pods::Injected => (!has_sidecar(pod)).then_some("has no sidecar"),
-            Pods::Sidecars => (!has_sidecar(pod) || label(pod, TUNNEL_LABEL) != Some("http"))
-                .then_some("has no sidecar that accepts HBONE"),
-            Pods::Ambient if has_sidecar(pod) => Some("still has a sidecar"),
-            Pods::Ambient => (annotation(pod, REDIRECTION) != Some("enabled"))
-                .then_some("is not captured by ztunnel yet"),
-        };
-        if let Some(lacks) = lacks {
-            return Holds::NotYet(format!("pod {name} of {} {lacks}", workload.short()));
-        }
-    }
-    Holds::Yes
-}
-
-fn no_sidecars(namespace: &Name, except: &[ObjectRef], all: &[Value]) -> Holds {
-    let mut left = all
-        .iter()
-        .filter(|pod| has_sidecar(pod) && !except.iter().any(|one| is_made_by(pod, one)))
-        .filter_map(|pod| pod.pointer("/metadata/name")?.as_str());
-    match left.next() {
-        None => Holds::Yes,
-        Some(first) => match left.count() {
-            0 => Holds::NotYet(format!("pod {first} in {namespace} has a sidecar")),
-            more => Holds::NotYet(format!(
-                "pod {first} and {more} more in {namespace} have sidecars"
-            )),
-        },
-    }
-}
-
-/// Whether a pod has the sidecar of an application: gateways are made by another template, which does
-/// not write the label (`manifests/charts/istio-control/istio-discovery/files/gateway-injection-template.yaml`).
-pub fn has_sidecar(pod: &Value) -> bool {
-    annotation(pod, SIDECAR_STATUS).is_some()
-        && label(pod, crate::mesh::workloads::TLS_MODE_LABEL) == Some("istio")
-}
-
-fn annotation<'v>(pod: &'v Value, key: &str) -> Option<&'v str> {
-    pod.pointer("/metadata/annotations")?.get(key)?.as_str()
-}
-
-fn label<'v>(pod: &'v Value, key: &str) -> Option<&'v str> {
-    pod.pointer("/metadata/labels")?.get(key)?.as_str()
-}
-
-fn labels(pod: &Value) -> Option<Labels> {
-    serde_json::from_value(pod.pointer("/metadata/labels")?.clone()).ok()
-}
-
-/// Whether a pod was made by a workload. A ReplicaSet has its Deployment's name and a hash, a CronJob's
-/// Job its name and a time.
-pub fn is_made_by(pod: &Value, workload: &ObjectRef) -> bool {
-    let name = pod.pointer("/metadata/name").and_then(Value::as_str);
-    if workload.kind == Kind::Pod {
-        return name == Some(&*workload.name);
-    }
-    list(pod.pointer("/metadata/ownerReferences"))
-        .filter(|owner| owner["controller"] == true)
-        .any(|owner| {
-            let kind = owner["kind"].as_str().unwrap_or_default();
-            let name = owner["name"].as_str().unwrap_or_default();
-            let made_of = |base: &str| name.rsplit_once('-').is_some_and(|(stem, _)| stem == base);
-            match (workload.kind, kind) {
-                (Kind::Deployment | Kind::Rollout, "ReplicaSet") | (Kind::CronJob, "Job") => {
-                    made_of(&workload.name)
-                }
-                _ => workload.kind.written() == kind && *workload.name == *name,
-            }
-        })
 }

@@ -6,12 +6,15 @@
 
 mod build;
 mod by_hand;
+mod bypass;
 pub mod condition;
+mod left;
 mod meantime;
 mod obstacle;
 mod order;
 pub mod rights;
 mod rollout;
+pub mod seen;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -22,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 pub use build::{Ground, plan};
 pub use by_hand::back_by_hand;
+pub use bypass::{Bypass, Bypasser, Possible};
 pub use condition::{Condition, Evidence, Holds, Pods};
 pub use obstacle::{Accepted, Obstacle, in_files, obstacles};
 pub use step::{NoStep, Rollout, Stage, Step, StepId};
@@ -65,6 +69,13 @@ pub struct Plan {
     /// Jobs that run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remainder: Vec<ObjectRef>,
+    /// On the way back: steps of the way there of which there is nothing to undo, and which whoever goes
+    /// there again ends with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rest: Vec<Step>,
+    /// Who goes past a waypoint on the way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bypasses: Vec<Bypass>,
 }
 
 /// How much a plan does.
@@ -95,7 +106,8 @@ impl Plan {
             for planned in step.writes() {
                 match planned {
                     Planned::Write(Write::Create { .. }) => totals.add += 1,
-                    Planned::Write(Write::Remove { .. }) => totals.destroy += 1,
+                    Planned::Write(Write::Remove { .. } | Write::Delete { .. })
+                    | Planned::Delete(_) => totals.destroy += 1,
                     Planned::Write(Write::Change { object, .. })
                     | Planned::Set { object, .. }
                     | Planned::Restart(object) => {
@@ -116,12 +128,17 @@ impl Plan {
     }
 
     /// The plan that undoes what was made of this one: its steps from the last on. `made` says what
-    /// became of a write (step, stage, write); nothing of those that were not made.
+    /// became of a write (step, stage, write); nothing of those that were not made. `rest` are steps that
+    /// have no part in the way back, and have one in the way there again.
     ///
     /// Where the namespace alone decides about sidecars, it injects again before pods are replaced, as it
     /// stopped injecting before they were.
     #[must_use]
-    pub fn reversed(&self, made: impl Fn(usize, usize, usize) -> Option<Write>) -> Self {
+    pub fn reversed(
+        &self,
+        made: impl Fn(usize, usize, usize) -> Option<Write>,
+        rest: Vec<Step>,
+    ) -> Self {
         let steps = self.steps.iter().enumerate().rev();
         let mut steps: Vec<Step> = steps
             .map(|(at, step)| {
@@ -145,17 +162,52 @@ impl Plan {
                 steps.insert(switch, step);
             }
         }
+        let direction = match self.direction {
+            Direction::Forward => Direction::Back,
+            Direction::Back => Direction::Forward,
+        };
+        if direction == Direction::Forward {
+            let finish = steps.iter().position(|step| step.id == StepId::Finish);
+            let at = finish.unwrap_or(steps.len());
+            steps.splice(at..at, self.rest.iter().cloned());
+        } else {
+            steps.extend(self.all_back(&steps));
+        }
         renumber(&mut steps);
         Self {
             namespace: self.namespace.clone(),
-            direction: match self.direction {
-                Direction::Forward => Direction::Back,
-                Direction::Back => Direction::Forward,
-            },
+            direction,
             manner: self.manner,
             steps,
-            remainder: Vec::new(),
+            remainder: self.remainder.clone(),
+            rest,
+            bypasses: Vec::new(),
         }
+    }
+
+    /// The last look of a way back: that what was switched back has its sidecars. Jobs are not waited for, which
+    /// end when they end.
+    fn all_back(&self, back: &[Step]) -> Option<Step> {
+        let switched = back
+            .iter()
+            .filter(|step| matches!(step.id, StepId::Switch(_)));
+        let workloads: Vec<ObjectRef> = switched
+            .flat_map(|step| &step.rollouts)
+            .map(|rollout| rollout.workload.clone())
+            .collect();
+        if workloads.is_empty() {
+            return None;
+        }
+        let mut step = Step::new(StepId::Verify);
+        step.wave = u32::MAX;
+        step.stages.push(Stage {
+            gate: vec![Condition::NoAmbient {
+                namespace: self.namespace.clone(),
+                of: workloads,
+            }],
+            ..Stage::default()
+        });
+        Some(step)
     }
 
     /// How this plan differs from another of the same namespace: the first step, object and field.
@@ -195,7 +247,9 @@ impl Plan {
         if one != two {
             return Some(format!("{two} steps instead of {one}"));
         }
-        (self != other).then(|| "what keeps its sidecars, or how workloads are switched".to_owned())
+        // Who goes past a waypoint depends on other namespaces, and changes nothing that is done.
+        let same = self.remainder == other.remainder && self.manner == other.manner;
+        (!same).then(|| "what keeps its sidecars, or how workloads are switched".to_owned())
     }
 }
 

@@ -28,6 +28,10 @@ const CHANGED: KindSet = translate::WRITES
     .and(KindSet::of(&[Kind::PeerAuthentication, Kind::ServiceEntry]))
     .without(MADE);
 
+/// The kinds of which objects are only deleted, and only when that is asked for (`--delete-bare-pods`): whoever
+/// asks needs more than the role that is printed.
+const DELETED: KindSet = KindSet::of(&[Kind::Pod]);
+
 /// The kinds that a plan writes, in the order of their table.
 pub fn written() -> impl Iterator<Item = Kind> {
     MADE.and(CHANGED).iter()
@@ -39,6 +43,8 @@ pub const fn verbs(kind: Kind) -> &'static [&'static str] {
         &["get", "create", "patch", "delete"]
     } else if CHANGED.contains(kind) {
         &["get", "patch"]
+    } else if DELETED.contains(kind) {
+        &["get", "delete"]
     } else {
         &[]
     }
@@ -62,6 +68,6 @@ mod tests {
         assert_eq!(verbs(Kind::Namespace), ["get", "patch"]);
         assert_eq!(verbs(Kind::Gateway), ["get", "create", "patch", "delete"]);
         assert!(verbs(Kind::Node).is_empty() && verbs(Kind::EnvoyFilter).is_empty());
-        assert!(written().all(|kind| !verbs(kind).is_empty()));
+        assert!(written().all(|kind| !verbs(kind).is_empty() && kind != Kind::Pod));
     }
 }

@@ -167,15 +167,16 @@ impl Step {
     }
 
     /// What undoes it, given what became of each write: nothing for those that were not made. A stage is
-    /// undone from its last write on, and then waited for.
+    /// undone from its last write on, and then waited for. One that only waits stays, for the way back or for
+    /// the way there again.
     pub(super) fn reversed(&self, made: impl Fn(usize, usize) -> Option<Write>) -> Self {
         let stages = self.stages.iter().enumerate().rev();
         let stages = stages.filter_map(|(at, stage)| {
             let writes: Vec<Planned> = (0..stage.writes.len())
                 .rev()
-                .filter_map(|write| Some(Planned::Write(made(at, write)?.undo())))
+                .filter_map(|write| made(at, write)?.undo().map(Planned::Write))
                 .collect();
-            let waits_alone = stage.writes.is_empty() && !stage.undone.is_empty();
+            let waits_alone = stage.writes.is_empty();
             (!writes.is_empty() || waits_alone).then(|| Stage {
                 writes,
                 gate: stage.undone.clone(),

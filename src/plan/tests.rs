@@ -68,6 +68,15 @@ fn planned_and_accepted(
     change: impl Fn(&mut Options),
     accepted: &Accepted,
 ) -> (Plan, Vec<Obstacle>) {
+    planned_or_deleted(text, change, accepted, false)
+}
+
+fn planned_or_deleted(
+    text: &str,
+    change: impl Fn(&mut Options),
+    accepted: &Accepted,
+    delete_bare_pods: bool,
+) -> (Plan, Vec<Obstacle>) {
     let mut builder = InventoryBuilder::new(Input::Manifests, "default");
     builder.file("shop.yaml", text.to_owned());
     let mesh = Mesh::new(builder.finish());
@@ -83,6 +92,7 @@ fn planned_and_accepted(
         decision: &decision,
         guarded: options.guard.is_some(),
         deferred: &options.deferred,
+        delete_bare_pods,
     };
     let (plan, mut past) = plan(&ground);
     let all: Vec<_> = checks::all().collect();
@@ -109,6 +119,7 @@ fn writes(plan: &Plan, id: &str) -> Vec<String> {
             Planned::Write(Write::Remove { .. }) => "remove",
             Planned::Restart(_) => "restart",
             Planned::Set { .. } => "set",
+            Planned::Write(Write::Delete { .. }) | Planned::Delete(_) => "delete",
         };
         format!("{verb} {}", planned.object().short())
     });
@@ -443,4 +454,90 @@ metadata:
     let (_, obstacles) = planned(&format!("{BASE}{pod}"));
     let says = obstacles.iter().map(|one| one.says.as_str());
     assert!(!says.collect::<String>().contains("give them back"));
+}
+
+#[test]
+fn pods_that_nobody_makes_again_are_deleted_only_when_told() {
+    let pod = "
+apiVersion: v1
+kind: Pod
+metadata: {name: debug, namespace: shop, labels: {security.istio.io/tlsMode: istio, app: debug}, annotations: {sidecar.istio.io/status: '{}'}}
+spec: {containers: [{name: debug}]}
+status: {phase: Running}
+---
+";
+    let text = format!("{BASE}{pod}");
+    let (plan, _) = planned(&text);
+    let left: Vec<String> = plan.remainder.iter().map(ObjectRef::short).collect();
+    assert_eq!(left, ["Pod/debug"]);
+    assert_eq!(plan.position(&StepId::Switch("debug".to_owned())), None);
+    let (plan, _) = planned_or_deleted(&text, |_| {}, &Accepted::new(), true);
+    assert_eq!(plan.remainder, []);
+    assert_eq!(writes(&plan, "switch/debug"), ["delete Pod/debug"]);
+    let at = |id: &str| plan.position(&id.parse().unwrap()).unwrap();
+    assert!(at("switch/debug") > at("switch/pay"), "{:?}", ids(&plan));
+    let step = &plan.steps[at("switch/debug")];
+    assert!(step.risks[0].contains("does not bring it back"), "{step:?}");
+    assert_eq!(plan.totals().destroy, 1);
+    // A rollback has nothing to make it of.
+    let made = |_, _, _| {
+        let object = ObjectRef::new(Kind::Pod, &"shop".into(), &"debug".into());
+        Some(Write::Delete { object, uid: None })
+    };
+    assert!(plan.reversed(made, Vec::new()).is_empty());
+}
+
+#[test]
+fn who_goes_past_the_waypoint_is_listed_with_the_steps_between() {
+    let words = |plan: &Plan| -> Vec<String> {
+        let all = plan.bypasses.iter().flat_map(|bypass| {
+            let callers = bypass.callers.iter().map(move |caller| {
+                let until = caller.until.as_ref().map(ToString::to_string);
+                format!(
+                    "{} < {} by {} until {}",
+                    bypass.called.short(),
+                    caller.who,
+                    caller.because,
+                    until.unwrap_or_else(|| "never".to_owned())
+                )
+            });
+            callers.collect::<Vec<_>>()
+        });
+        all.collect()
+    };
+    // cart is switched before pay, so it comes through the waypoint by then.
+    let (plan, _) = planned(&format!("{BASE}{GET_ONLY}"));
+    assert_eq!(words(&plan), Vec::<String>::new());
+    // One that stays goes past it for good, as does who is named elsewhere.
+    let elsewhere = GET_ONLY.replace(
+        "[cluster.local/ns/shop/sa/cart]",
+        "[cluster.local/ns/shop/sa/cart, cluster.local/ns/bank/sa/teller]",
+    );
+    let text = format!("{BASE}{elsewhere}");
+    let (plan, _) = planned_with(&text, |options| {
+        options.deferred.insert(("shop".into(), "cart".into()));
+    });
+    assert_eq!(
+        words(&plan),
+        [
+            "Deployment/pay < Deployment/cart by AuthorizationPolicy/pay until never",
+            "Deployment/pay < principals cluster.local/ns/bank/sa/teller by AuthorizationPolicy/pay until never",
+        ]
+    );
+    assert_eq!(plan.bypasses[0].from.to_string(), "switch/pay");
+    assert_eq!(plan.bypasses[0].possible, None);
+    // A rule for anybody excludes nobody.
+    let anybody = GET_ONLY.replace(
+        "from: [{source: {principals: [cluster.local/ns/shop/sa/cart]}}], ",
+        "",
+    );
+    let (plan, _) = planned(&format!("{BASE}{anybody}"));
+    let possible = plan.bypasses[0].possible.unwrap();
+    assert_eq!((possible.workloads, possible.namespaces), (1, 0));
+    // It changes nothing that is done.
+    let alone = Plan {
+        bypasses: Vec::new(),
+        ..plan.clone()
+    };
+    assert_eq!(plan.first_difference(&alone), None);
 }

@@ -32,6 +32,7 @@ pub(super) fn render(out: &mut String, plan: &PlanEntry, style: &Style, wide: bo
         let text = format!("keep their sidecars: {}", plan.remainder.join(", "));
         out.push_str(&style.wrap(0, &text));
     }
+    bypasses(out, plan, style);
     obstacles(out, &plan.obstacles, style);
 }
 
@@ -141,6 +142,43 @@ fn short(value: &serde_json::Value) -> String {
     }
     let cut: String = text.chars().take(LONGEST).collect();
     format!("{cut}...")
+}
+
+/// Who goes past a waypoint, workload by workload.
+fn bypasses(out: &mut String, plan: &PlanEntry, style: &Style) {
+    if plan.bypasses.is_empty() {
+        return;
+    }
+    let title = "past the waypoint, while callers have sidecars";
+    put!(out, "\n{}\n", style.paint(Tone::Caution, title));
+    for bypass in &plan.bypasses {
+        let text = format!(
+            "{} from {} on, where {} reads requests",
+            bypass.called,
+            bypass.from,
+            bypass.rules.join(", ")
+        );
+        out.push_str(&style.hang("  ", 4, &visible(&text, false)));
+        for caller in &bypass.callers {
+            let until = caller
+                .until
+                .as_ref()
+                .map_or_else(String::new, |step| format!(", until {step}"));
+            let text = format!("{} (named by {}){until}", caller.who, caller.because);
+            out.push_str(&style.hang("    called by ", 14, &visible(&text, false)));
+        }
+        if let Some(possible) = bypass.possible {
+            let here = plural(possible.workloads, "more workload", "more workloads");
+            let others = plural(possible.namespaces, "other namespace", "other namespaces");
+            let who = match (possible.workloads, possible.namespaces) {
+                (_, 0) => here,
+                (0, _) => format!("sidecars of {others}"),
+                _ => format!("{here} and sidecars of {others}"),
+            };
+            let text = format!("{who}, which nothing excludes");
+            out.push_str(&style.hang("    perhaps by ", 15, &text));
+        }
+    }
 }
 
 /// What stands in the way, and what is accepted of it.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{API_VERSION, Header};
 use crate::journal::{Ended, Journal, Purpose, Record, machine};
 use crate::kinds::{Name, ObjectRef};
-use crate::plan::Write;
+use crate::plan::{Direction, Write};
 
 /// The runs of some namespaces.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -97,7 +97,8 @@ impl OpenRunEntry {
         let namespace = &journal.header.namespace;
         let back = format!("kubectl ambient rollback -n {namespace}");
         let on = format!("kubectl ambient convert -n {namespace} --resume");
-        let is_move = journal.header.purpose == Purpose::Move;
+        // A rollback that was taken back goes there again.
+        let is_move = journal.plan.direction == Direction::Forward;
         Some(Self {
             namespace: namespace.clone(),
             run: journal.header.run.to_string(),
@@ -185,7 +186,7 @@ fn steps(journal: &Journal) -> Vec<StepEntry> {
                     let verb = match write {
                         Write::Create { .. } => "create",
                         Write::Change { .. } => "change",
-                        Write::Remove { .. } => "remove",
+                        Write::Remove { .. } | Write::Delete { .. } => "remove",
                     };
                     (place, format!("{} {verb} {}", entry.at, write.object()))
                 }

@@ -6,7 +6,8 @@ use serde_json::{Map, Value};
 
 use crate::kinds::{Kind, Name, ObjectRef};
 use crate::plan::{
-    Condition, FieldChange, Manner, Obstacle, Plan, Planned, Rollout, Step, StepId, Totals, Write,
+    Bypass, Bypasser, Condition, Direction, FieldChange, Manner, Obstacle, Plan, Planned, Possible,
+    Rollout, Step, StepId, Totals, Write,
 };
 
 /// The plan of a namespace.
@@ -23,8 +24,41 @@ pub struct PlanEntry {
     pub steps: Vec<StepEntry>,
     /// What keeps its sidecars.
     pub remainder: Vec<String>,
+    /// Who goes past a waypoint while it has sidecars.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub bypasses: Vec<BypassEntry>,
     /// What stands in the way, or is accepted.
     pub obstacles: Vec<ObstacleEntry>,
+}
+
+/// A workload whose requests a waypoint has to judge, and who goes past it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BypassEntry {
+    /// `Kind/name` of the workload that is called.
+    pub called: String,
+    /// The step from which on its own pods judge no requests.
+    pub from: String,
+    /// What judges requests to it.
+    pub rules: Vec<String>,
+    /// Callers that policies or routes name.
+    pub callers: Vec<BypasserEntry>,
+    /// Others that have sidecars, where a rule admits anybody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub possible: Option<Possible>,
+}
+
+/// A caller that is named.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BypasserEntry {
+    /// Who: a workload, a principal, gateways.
+    pub who: String,
+    /// What names it.
+    pub because: String,
+    /// The step from which on it comes through the waypoint; nothing when this move does not bring it there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
 }
 
 /// A step.
@@ -132,7 +166,11 @@ impl PlanEntry {
             },
             totals: plan.totals(),
             steps: plan.steps.iter().map(StepEntry::new).collect(),
-            remainder: plan.remainder.iter().map(ObjectRef::short).collect(),
+            remainder: match plan.direction {
+                Direction::Forward => plan.remainder.iter().map(ObjectRef::short).collect(),
+                Direction::Back => Vec::new(),
+            },
+            bypasses: plan.bypasses.iter().map(BypassEntry::new).collect(),
             obstacles: obstacles.iter().map(ObstacleEntry::new).collect(),
         }
     }
@@ -142,6 +180,28 @@ impl PlanEntry {
         self.obstacles
             .iter()
             .any(|obstacle| obstacle.accepted.is_none())
+    }
+}
+
+impl BypassEntry {
+    fn new(bypass: &Bypass) -> Self {
+        Self {
+            called: bypass.called.short(),
+            from: bypass.from.to_string(),
+            rules: bypass.rules.iter().map(ObjectRef::short).collect(),
+            callers: bypass.callers.iter().map(BypasserEntry::new).collect(),
+            possible: bypass.possible,
+        }
+    }
+}
+
+impl BypasserEntry {
+    fn new(caller: &Bypasser) -> Self {
+        Self {
+            who: caller.who.clone(),
+            because: caller.because.clone(),
+            until: caller.until.as_ref().map(ToString::to_string),
+        }
     }
 }
 
@@ -195,6 +255,9 @@ fn undone(planned: &Planned) -> String {
             format!("give {object} its fields back")
         }
         Planned::Restart(_) => format!("give {object} its annotation back, which restarts it"),
+        Planned::Write(Write::Delete { .. }) | Planned::Delete(_) => {
+            format!("nothing: {object} is not made again")
+        }
     }
 }
 
@@ -218,7 +281,9 @@ impl WriteEntry {
             Planned::Write(Write::Create { manifest, .. }) => {
                 ("create", Vec::new(), Some(manifest.clone()))
             }
-            Planned::Write(Write::Remove { .. }) => ("remove", Vec::new(), None),
+            Planned::Write(Write::Remove { .. } | Write::Delete { .. }) | Planned::Delete(_) => {
+                ("remove", Vec::new(), None)
+            }
             Planned::Write(Write::Change { fields, .. }) => {
                 ("change", fields.iter().map(FieldEntry::new).collect(), None)
             }
@@ -258,7 +323,9 @@ fn kubectl(planned: &Planned) -> Option<String> {
     let named = format!("{} {}{}", resource(object.kind), object.name, home(object));
     match planned {
         Planned::Write(Write::Create { .. }) => None,
-        Planned::Write(Write::Remove { .. }) => Some(format!("kubectl delete {named}")),
+        Planned::Write(Write::Remove { .. } | Write::Delete { .. }) | Planned::Delete(_) => {
+            Some(format!("kubectl delete {named}"))
+        }
         Planned::Restart(_) => Some(format!(
             "kubectl rollout restart {}/{}{}",
             resource(object.kind),

@@ -56,24 +56,16 @@ impl RunReport {
             .clone()
             .filter(|step| crate::journal::machine::is_done(journal, *step))
             .count();
-        let kept = journal
-            .entries
-            .iter()
-            .filter_map(|entry| match &entry.record {
-                crate::journal::Record::Kept { place, drift } => {
-                    let step = journal.plan.steps.get(place.step)?;
-                    let planned = step.stages.get(place.stage)?.writes.get(place.write)?;
-                    let each = drift
-                        .iter()
-                        .map(|one| format!("{} {}", one.field, one.says).trim().to_owned());
-                    Some(format!(
-                        "{}: {}",
-                        planned.object(),
-                        each.collect::<Vec<_>>().join("; ")
-                    ))
-                }
-                _ => None,
-            });
+        let state = journal.state();
+        let kept = state.kept().filter_map(|(place, drift)| {
+            let step = journal.plan.steps.get(place.step)?;
+            let planned = step.stages.get(place.stage)?.writes.get(place.write)?;
+            let each = drift
+                .iter()
+                .map(|one| format!("{} {}", one.field, one.says).trim().to_owned());
+            let each: Vec<String> = each.collect();
+            Some(format!("{}: {}", planned.object(), each.join("; ")))
+        });
         Self {
             api_version: API_VERSION,
             kind: "Run",
@@ -180,7 +172,11 @@ impl Standing {
             }
             Ended::Finished if back => {
                 let again = format!("{program} convert -n {namespace} --apply");
-                ("finished", None, None, Vec::new(), vec![again])
+                let mut next = vec![again];
+                if state.kept().next().is_some() {
+                    next.push(format!("{rollback} --overwrite-drift"));
+                }
+                ("finished", None, None, Vec::new(), next)
             }
             Ended::Finished => ("finished", None, None, Vec::new(), vec![rollback]),
             Ended::RolledBack(by, _) => {

@@ -118,7 +118,14 @@ fn a_waypoint_that_others_are_bound_to_is_kept() -> Result {
     // All else is back.
     let mut now = journey.snapshot()?;
     now.retain(|name, _| start.contains_key(name));
-    same(&start, &now, "back, but for the waypoint")
+    same(&start, &now, "back, but for the waypoint")?;
+    // It is taken up again, and goes when nobody is bound to it any more.
+    let again = ["rollback", "--overwrite-drift"];
+    let done = journey.run(&again)?.exited(0)?;
+    assert!(done.stdout.contains(bank.name()), "{done}");
+    bank.label(&json!({"istio.io/use-waypoint": null, "istio.io/use-waypoint-namespace": null}))?;
+    journey.run(&again)?.exited(0)?;
+    journey.is_as(&start, "back")
 }
 
 /// Has a colleague edit something when the namespace is enrolled.
@@ -191,7 +198,7 @@ fn drift_is_kept_by_a_rollback_unless_told() -> Result {
             continue;
         }
         let says = done.stdout.clone() + &done.stderr;
-        let mut expected = start;
+        let mut expected = start.clone();
         for name in ["pay-callers", "pay-admin-wp"] {
             assert!(
                 says.contains(&format!("AuthorizationPolicy/{name}")),
@@ -206,7 +213,58 @@ fn drift_is_kept_by_a_rollback_unless_told() -> Result {
         let label = &callers["spec"]["selector"]["matchLabels"]["security.istio.io/tlsMode"];
         assert_eq!(label, "mine");
         same(&expected, &now, "kept")?;
+        // What was left is taken up when it is to be overwritten after all.
+        journey.run(&["rollback", "--overwrite-drift"])?.exited(0)?;
+        journey.is_as(&start, "overwritten later")?;
     }
+    Ok(())
+}
+
+#[test]
+fn what_comes_after_the_plan_stops_it_before_anything_is_switched() -> Result {
+    let plane = journey::plane()?;
+    let journey = Journey::shop(plane)?;
+    let start = journey.snapshot()?;
+    let proxy = plane.faults()?;
+    let cluster: Cluster = journey.plane.cluster().clone();
+    let late = json!({
+        "apiVersion": "security.istio.io/v1", "kind": "AuthorizationPolicy",
+        "metadata": {"name": "late", "namespace": journey.name()},
+        "spec": {"action": "DENY", "rules": [{"to": [{"operation": {"paths": ["/late"]}}]}]},
+    });
+    let apply = move || drop(cluster.apply(&late.to_string()));
+    proxy.rule(enrols(&journey), Fault::call(Moment::Applied, apply));
+    let done = journey.run_through(&proxy, &APPLY)?.exited(7)?;
+    assert!(
+        done.stdout.contains("late") && done.stdout.contains("switch/"),
+        "{done}"
+    );
+    journey.has_pods(2, "2/2")?;
+    journey.run(&["rollback"])?.exited(0)?;
+    journey
+        .namespace()
+        .delete("authorizationpolicies.security.istio.io", "late")?;
+    journey.is_as(&start, "back")
+}
+
+#[test]
+fn what_changes_until_the_lock_is_held_ends_it_before_it_begins() -> Result {
+    let plane = journey::plane()?;
+    let journey = Journey::shop(plane)?;
+    let proxy = plane.faults()?;
+    let cluster: Cluster = journey.plane.cluster().clone();
+    let home = journey.name().to_owned();
+    let scale = move || {
+        let more = json!({"spec": {"template": {"metadata": {"labels": {"version": "2"}}}}});
+        drop(cluster.patch("Deployment", &home, "pay", &more));
+    };
+    let locked = When::create("leases").namespace(journey.name());
+    proxy.rule(locked, Fault::call(Moment::Applied, scale));
+    let done = journey.run_through(&proxy, &APPLY)?;
+    assert!(matches!(done.code(), Some(1 | 6 | 8)), "{done}");
+    assert!(done.stderr.contains("nothing was changed"), "{done}");
+    let gateways = "gateways.gateway.networking.k8s.io";
+    assert_eq!(journey.namespace().get(gateways, "waypoint")?, None);
     Ok(())
 }
 

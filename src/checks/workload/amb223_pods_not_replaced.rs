@@ -253,7 +253,7 @@ impl<'a> Left<'a> {
         warn(
             &self.bare,
             format!("nobody makes {bare} again when deleted: the move leaves bare pods alone, and the namespace keeps their sidecars"),
-            "delete and create them again once the namespace no longer injects",
+            "delete and create them again once the namespace no longer injects, or have the move delete them with --delete-bare-pods",
         );
         let finite = in_words(&self.finite);
         warn(

@@ -1,10 +1,12 @@
 //! `convert --apply`, `--resume` and `--finish`: the plan is carried out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::anew::Again;
+use super::known::{all_readable, no_run, readable, same_place};
 use super::saved::{Saved, save_only};
 use crate::cli::Context;
 use crate::cli::input::{Unnamed, load_whole};
@@ -14,17 +16,12 @@ use crate::client::{ConnectOptions, RequestTimeout, WriteOptions};
 use crate::error::Error;
 use crate::execute::{Carried, Found, RunEnd, Runs, Settings, Stop, open_run};
 use crate::exit::Exit;
-use crate::inventory::Listed;
 use crate::journal::machine::{self, Until};
 use crate::journal::{Ended, Header, Journal, Purpose, RunId, VERSION};
-use crate::kinds::authorization::{AuthorizationPolicy, PeerAuthentication, RequestAuthentication};
-use crate::kinds::service::Service;
-use crate::kinds::traffic::VirtualService;
-use crate::kinds::{Name, Resource};
+use crate::kinds::Name;
 use crate::mesh::Mesh;
 use crate::mesh::injection::NamespaceInjection;
-use crate::mesh::workloads::Role;
-use crate::plan::{Obstacle, Plan, StepId};
+use crate::plan::{Direction, Obstacle, Plan, StepId, seen};
 use crate::report::RunReport;
 use crate::report::plan::PlanEntry;
 use crate::translate;
@@ -68,6 +65,10 @@ pub(super) struct RunArgs {
     /// Take everything back when a step fails
     #[arg(long, help_heading = RUN, requires = "apply")]
     rollback_on_failure: bool,
+
+    /// Delete pods that nobody makes again; without it they keep their sidecars. No rollback brings them back
+    #[arg(long, help_heading = RUN, conflicts_with_all = ["filename", "resume", "finish"])]
+    pub(super) delete_bare_pods: bool,
 
     /// Have the server judge every write, and do nothing
     #[arg(long, help_heading = RUN, value_enum, value_name = "server", requires = "apply")]
@@ -154,6 +155,7 @@ pub(super) fn apply_first(
     mesh: &Mesh,
     planned: Vec<(Plan, Vec<Obstacle>)>,
     accepted: BTreeMap<String, String>,
+    again: &Again<'_>,
     context: &Context<'_>,
 ) -> Result<Exit, Error> {
     save_only(args, &planned, Some(runs), context)?;
@@ -165,7 +167,7 @@ pub(super) fn apply_first(
         obstacles,
         accepted,
     };
-    apply(args, runs, &planned, context)
+    apply(args, runs, &planned, again, context)
 }
 
 /// A namespace that the cluster does not have.
@@ -182,6 +184,7 @@ fn apply(
     args: &RunArgs,
     runs: &Runs,
     planned: &Planned<'_>,
+    again: &Again<'_>,
     context: &Context<'_>,
 ) -> Result<Exit, Error> {
     let namespace = runs.namespace().clone();
@@ -221,7 +224,11 @@ fn apply(
     }
     let journal = begun(args, runs, planned, &known);
     let settings = args.settings(Until::Done);
-    let carried = runs.carry_out(journal, None, &settings, context.ui.as_ref())?;
+    let same = || {
+        let was = seen::seen(planned.mesh, &namespace);
+        again()?.is_still(&planned.plan, &was)
+    };
+    let carried = runs.carry_out(journal, None, &settings, context.ui.as_ref(), &same)?;
     if let RunEnd::Halted(step, why) = &carried.end
         && args.rollback_on_failure
     {
@@ -259,7 +266,7 @@ fn begun(args: &RunArgs, runs: &Runs, planned: &Planned<'_>, known: &[Found]) ->
         accepted: planned.accepted.clone(),
         revision,
         to: None,
-        seen: seen(planned.mesh, runs.namespace()),
+        seen: seen::seen(planned.mesh, runs.namespace()),
         parallel: args.parallel,
         timeout: args.timeout.limit().unwrap_or(ANY_TIME).as_secs(),
     };
@@ -284,7 +291,7 @@ fn known_step(plan: &Plan, step: &StepId) -> Result<(), Error> {
     )
 }
 
-fn blocked(namespace: &Name, open: &[&Obstacle]) -> Error {
+pub(super) fn blocked(namespace: &Name, open: &[&Obstacle]) -> Error {
     let mut ids: Vec<&str> = open
         .iter()
         .filter_map(|obstacle| obstacle.id.as_deref())
@@ -364,7 +371,7 @@ pub(super) fn resume(args: &RunArgs, runs: &Runs, context: &Context<'_>) -> Resu
     let known = runs.journals()?;
     let found = open_run(&known).ok_or_else(|| no_run(runs.namespace(), &known))?;
     let journal = readable(found)?;
-    if matches!(journal.header.purpose, Purpose::Rollback { .. }) {
+    if journal.plan.direction == Direction::Back {
         return Err(Error::new(
             Exit::Stale,
             format!(
@@ -397,32 +404,24 @@ pub(super) fn resume(args: &RunArgs, runs: &Runs, context: &Context<'_>) -> Resu
         return Err(Error::new(Exit::Negative, "nothing was changed"));
     }
     let settings = args.settings(machine::until(journal));
-    let carried = runs.carry_out(journal.clone(), Some(found), &settings, context.ui.as_ref())?;
+    let carried = runs.carry_out(
+        journal.clone(),
+        Some(found),
+        &settings,
+        context.ui.as_ref(),
+        &|| Ok(()),
+    )?;
     tell(runs, &carried, context)
-}
-
-/// What a plan depends on, of a namespace: each by its key.
-fn seen(mesh: &Mesh, namespace: &Name) -> BTreeSet<String> {
-    fn keys<T: Listed + Resource>(mesh: &Mesh, namespace: &Name, into: &mut BTreeSet<String>) {
-        let all = mesh.within::<T>(namespace).iter();
-        into.extend(all.map(|object| object.reference().key()));
-    }
-    let mut all = BTreeSet::new();
-    keys::<AuthorizationPolicy>(mesh, namespace, &mut all);
-    keys::<RequestAuthentication>(mesh, namespace, &mut all);
-    keys::<PeerAuthentication>(mesh, namespace, &mut all);
-    keys::<VirtualService>(mesh, namespace, &mut all);
-    keys::<Service>(mesh, namespace, &mut all);
-    let workloads = mesh.workloads_in(namespace).iter();
-    let workloads = workloads.filter(|one| one.role == Role::Application && one.has_template);
-    all.extend(workloads.map(|workload| workload.object.key()));
-    all
 }
 
 /// Refuses to go on where something has come since that the plan knows nothing of: nobody would have
 /// looked at it.
 fn nothing_new(runs: &Runs, journal: &Journal, context: &Context<'_>) -> Result<(), Error> {
     let namespace = runs.namespace();
+    // What goes back where a namespace was moved by hand does not say what was there.
+    if journal.header.seen.is_empty() {
+        return Ok(());
+    }
     let scope = ScopeArgs::of(namespace);
     let loaded = load_whole(
         &scope,
@@ -431,28 +430,11 @@ fn nothing_new(runs: &Runs, journal: &Journal, context: &Context<'_>) -> Result<
         Unnamed::All,
         context,
     )?;
-    let mut known = journal.header.seen.clone();
-    let writes = journal
-        .plan
-        .steps
-        .iter()
-        .flat_map(crate::plan::Step::writes);
-    known.extend(writes.map(|planned| planned.object().key()));
-    // What Istio makes for a waypoint is the waypoint's.
-    let made = |key: &String| {
-        known
-            .iter()
-            .any(|one| one.starts_with("Gateway.") && same_name(one, key))
-    };
-    let now = seen(&loaded.mesh, namespace);
-    let new: Vec<&String> = now
-        .iter()
-        .filter(|key| !known.contains(*key) && !made(key))
-        .collect();
+    let now = seen::seen(&loaded.mesh, namespace);
+    let new = seen::newcomers(&journal.plan, &journal.header.seen, &now);
     if new.is_empty() {
         return Ok(());
     }
-    let new: Vec<&str> = new.into_iter().map(String::as_str).collect();
     Err(Error::new(
         Exit::Stale,
         format!(
@@ -464,22 +446,6 @@ fn nothing_new(runs: &Runs, journal: &Journal, context: &Context<'_>) -> Result<
     .hint(format!(
         "take it back and plan anew: kubectl ambient rollback -n {namespace}"
     )))
-}
-
-/// Whether two keys end in the same namespace and name.
-fn same_name(one: &str, two: &str) -> bool {
-    let name = |key: &str| key.split_once('/').map(|(_, name)| name.to_owned());
-    name(one) == name(two)
-}
-
-/// Refuses to begin anything beside a run that cannot be read: it may be half-way.
-fn all_readable(known: &[Found]) -> Result<(), Error> {
-    known.iter().try_for_each(|found| match readable(found) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(error.hint(
-            "it may be half-way: nothing is begun beside it; delete its ConfigMaps only when you know that it is not",
-        )),
-    })
 }
 
 /// Removes what only sidecars needed.
@@ -536,67 +502,14 @@ pub(super) fn finish(args: &RunArgs, runs: &Runs, context: &Context<'_>) -> Resu
         return Err(Error::new(Exit::Negative, "nothing was changed"));
     }
     let settings = args.settings(Until::Finished);
-    let carried = runs.carry_out(journal.clone(), Some(found), &settings, context.ui.as_ref())?;
+    let carried = runs.carry_out(
+        journal.clone(),
+        Some(found),
+        &settings,
+        context.ui.as_ref(),
+        &|| Ok(()),
+    )?;
     tell(runs, &carried, context)
-}
-
-fn no_run(namespace: &Name, known: &[Found]) -> Error {
-    let unreadable = known
-        .iter()
-        .find_map(|found| Some((found, found.journal.as_ref().err()?)));
-    match unreadable {
-        Some((found, damage)) => Error::new(
-            Exit::Data,
-            format!(
-                "the journal of run {} of {namespace} cannot be read: {damage}",
-                found.run
-            ),
-        ),
-        None => Error::new(
-            Exit::Negative,
-            format!("namespace {namespace} has no open run"),
-        )
-        .hint(format!(
-            "`kubectl ambient history -n {namespace}` shows those there were"
-        )),
-    }
-}
-
-/// The journal of a run, if it can be read.
-pub(crate) fn readable(found: &Found) -> Result<&Journal, Error> {
-    found.journal.as_ref().map_err(|damage| {
-        Error::new(
-            Exit::Data,
-            format!("the journal of run {} cannot be read: {damage}", found.run),
-        )
-    })
-}
-
-/// A journal of another cluster, or of a namespace that is gone, says nothing about this one.
-pub(crate) fn same_place(runs: &Runs, journal: &Journal) -> Result<(), Error> {
-    if let (Some(theirs), Some(ours)) = (&journal.header.home, runs.home())
-        && theirs != ours
-    {
-        let (run, namespace) = (&journal.header.run, runs.namespace());
-        return Err(Error::new(
-            Exit::Stale,
-            format!("run {run} was carried out in an earlier namespace {namespace}, which is gone"),
-        )
-        .hint(format!(
-            "what it says is about objects that are gone: `kubectl delete configmap -n {namespace} -l kubectl-ambient/run={run}` removes it"
-        )));
-    }
-    match (&journal.header.cluster, runs.cluster()) {
-        (Some(theirs), Some(ours)) if theirs != ours => Err(Error::new(
-            Exit::Stale,
-            format!(
-                "run {} was carried out in another cluster",
-                journal.header.run
-            ),
-        )
-        .hint("`--context` chooses another cluster")),
-        _ => Ok(()),
-    }
 }
 
 /// Says how a run ended.

@@ -146,6 +146,8 @@ mod tests {
             manner: Manner::Namespace,
             steps: Vec::new(),
             remainder: Vec::new(),
+            rest: Vec::new(),
+            bypasses: Vec::new(),
         };
         let saved = |cluster: Option<&str>| Saved {
             cluster: cluster.map(str::to_owned),

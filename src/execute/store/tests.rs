@@ -34,6 +34,8 @@ fn journal(home: Option<&str>) -> Journal {
         manner: Manner::Templates,
         steps: Vec::new(),
         remainder: Vec::new(),
+        rest: Vec::new(),
+        bypasses: Vec::new(),
     };
     Journal::new(header, plan)
 }

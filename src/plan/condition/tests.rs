@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::mesh::workloads::{REDIRECTION, SIDECAR_STATUS, TUNNEL_LABEL};
 
 fn object(kind: Kind, name: &str) -> ObjectRef {
     ObjectRef::new(kind, &Name::from("shop"), &Name::from(name))
@@ -248,4 +249,42 @@ fn only_what_was_named_may_keep_a_sidecar() {
     assert_eq!(judged(&condition(&except), &[], pods()), Holds::Yes);
     let others = vec![object(Kind::Deployment, "pay-5")];
     waits(&judged(&condition(&others), &[], pods()), "pod a");
+}
+
+#[test]
+fn pods_without_sidecars_of_what_was_switched_are_waited_for_also_when_they_end() {
+    let cart = object(Kind::Deployment, "cart");
+    let report = object(Kind::CronJob, "report");
+    let condition = Condition::NoAmbient {
+        namespace: "shop".into(),
+        of: vec![cart, report],
+    };
+    let pod = |name: &str, kind: &str, owner: &str, sidecar: bool| {
+        let mut pod = json!({"metadata": {
+            "name": name, "labels": {"app": name}, "deletionTimestamp": "now",
+            "annotations": {"ambient.istio.io/redirection": "enabled"},
+            "ownerReferences": [{"kind": kind, "name": owner, "controller": true}],
+        }});
+        if sidecar {
+            pod["metadata"]["annotations"] = json!({"sidecar.istio.io/status": "{}"});
+            pod["metadata"]["labels"]["security.istio.io/tlsMode"] = "istio".into();
+        }
+        pod
+    };
+    let with = |pod: Value| judged(&condition, &[], vec![pod]);
+    assert_eq!(judged(&condition, &[], vec![]), Holds::Yes);
+    waits(
+        &with(pod("cart-1-a", "ReplicaSet", "cart-1", false)),
+        "has no sidecar yet",
+    );
+    waits(
+        &with(pod("report-2-b", "Job", "report-2", false)),
+        "has no sidecar yet",
+    );
+    assert_eq!(
+        with(pod("cart-1-a", "ReplicaSet", "cart-1", true)),
+        Holds::Yes
+    );
+    // What never had one is nobody's return.
+    assert_eq!(with(pod("db-0", "StatefulSet", "db", false)), Holds::Yes);
 }

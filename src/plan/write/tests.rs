@@ -21,7 +21,7 @@ fn a_change_is_made_where_the_object_is_as_it_was() {
     let write = change(&before, &after);
     for (write, from, to) in [
         (write.clone(), before.clone(), after.clone()),
-        (write.undo(), after, before),
+        (write.undo().unwrap(), after, before),
     ] {
         assert_eq!(write.standing(Some(&to)), Standing::Made);
         assert!(matches!(write.standing(Some(&from)), Standing::Due(_)));
@@ -80,7 +80,7 @@ fn a_server_may_fill_in_defaults_but_not_change_what_was_written() {
         create.standing(Some(&other)),
         Standing::Drifted(_)
     ));
-    let remove = create.undo();
+    let remove = create.undo().unwrap();
     let delete = Standing::Due(Request::Delete {
         uid: Some("1".to_owned()),
         resource_version: Some("2".to_owned()),
@@ -113,7 +113,7 @@ fn a_restart_is_known_when_it_is_made() {
     let current = json!({"spec": {"jobTemplate": {"spec": {"template": {"metadata": {"annotations": {RESTARTED_AT: "1"}}}}}}});
     let write = planned.resolve(Some(&current), "2");
     let after = write.applied_to(Some(current.clone()));
-    assert_eq!(write.undo().applied_to(after), Some(current));
+    assert_eq!(write.undo().unwrap().applied_to(after), Some(current));
 }
 
 #[test]
@@ -124,4 +124,23 @@ fn writes_are_read_back() {
     ));
     let text = serde_json::to_string(&planned).unwrap();
     assert_eq!(serde_json::from_str::<Planned>(&text).unwrap(), planned);
+}
+
+#[test]
+fn what_goes_for_good_has_no_way_back() {
+    let pod = ObjectRef::new(Kind::Pod, &"shop".into(), &"debug".into());
+    let there = json!({"metadata": {"uid": "u"}});
+    let write = Planned::Delete(pod.clone()).resolve(Some(&there), "now");
+    assert_eq!(
+        write.standing(Some(&there)),
+        Standing::Due(Request::Delete {
+            uid: Some("u".to_owned()),
+            resource_version: None
+        })
+    );
+    // One of the same name that somebody made since is another.
+    let another = json!({"metadata": {"uid": "v"}});
+    assert_eq!(write.standing(Some(&another)), Standing::Made);
+    assert_eq!(write.standing(None), Standing::Made);
+    assert_eq!(write.undo(), None);
 }
