@@ -69,6 +69,39 @@ fn a_tree_is_edited_phase_by_phase_where_it_must_change_and_nowhere_else() {
 }
 
 /// Nothing went but what injects sidecars.
+/// What is there when all is done, as objects.
+fn printed(folder: &Path, scope: &[&str]) -> String {
+    let arguments = [&["--guard", "closed", "-o", "yaml"], scope].concat();
+    let output = convert(folder, &arguments);
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{errors}");
+    String::from_utf8(output.stdout).expect("it is text")
+}
+
+#[test]
+fn what_is_written_phase_by_phase_is_what_is_printed_at_once() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // A namespace in which nothing was made from anything has no mark, and has to be named.
+    for (story, scope) in [
+        ("deny-paths", &[][..]),
+        ("claims", &[]),
+        ("authorizer", &[]),
+        ("monolith", &["-n", "shop"]),
+    ] {
+        let folder = tempfile::tempdir().expect("there is room");
+        let mesh = here.join("tests/stories").join(story).join("mesh.yaml");
+        fs::copy(mesh, folder.path().join("mesh.yaml")).expect("a file can be written");
+        let wanted = printed(folder.path(), scope);
+        for phase in ["prepare", "enrol", "switch", "routes", "retire"] {
+            let arguments = ["--guard", "closed", "--phase", phase, "--write", "-q"];
+            let output = convert(folder.path(), &[&arguments, scope].concat());
+            assert_eq!(output.status.code(), Some(0), "{story} {phase}");
+        }
+        // Nothing is left that only sidecars needed, and what is there is printed as it is.
+        assert_eq!(printed(folder.path(), scope), wanted, "{story}");
+    }
+}
+
 fn keeps_its_lines(before: &BTreeMap<PathBuf, String>, after: &BTreeMap<PathBuf, String>) {
     for (name, text) in before {
         let kept = text

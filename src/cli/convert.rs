@@ -191,7 +191,7 @@ pub(super) fn run(args: &ConvertArgs, context: &Context<'_>) -> Result<Exit, Err
         &args.scope,
         reads(),
         translate::WRITES,
-        Unnamed::Injected,
+        Unnamed::Moving,
         context,
     )?;
     platform.agrees_with(&mesh)?;
@@ -220,6 +220,9 @@ pub(super) fn run(args: &ConvertArgs, context: &Context<'_>) -> Result<Exit, Err
     };
     let header = context.output.header(named);
     let mut report = Conversion::new(&mesh, &scope, &translation, &decision, &asked, header);
+    if is_of_objects(context) && args.only.is_empty() {
+        report.with_all_that_stays(&mesh, &decision, &earlier);
+    }
     report.stands_in_the_way(findings.iter().map(|(_, found)| found));
     if planned {
         let planned = plans(args, &mesh, &scope, &decision, &options, &accepted);
@@ -279,9 +282,14 @@ fn findings(
     found.collect()
 }
 
+/// Whether objects are the answer, and nothing else.
+fn is_of_objects(context: &Context<'_>) -> bool {
+    matches!(context.output.format(), Format::Yaml | Format::Name)
+}
+
 /// Says beside objects, which say nothing of themselves, that some are not printed.
 fn withheld(report: &Conversion, refuses: bool, context: &Context<'_>) {
-    if !matches!(context.output.format(), Format::Yaml | Format::Name) {
+    if !is_of_objects(context) {
         return;
     }
     for unread in &report.unread {

@@ -10,6 +10,7 @@ use crate::kinds::{Kind, KindSet, Name};
 use crate::mesh::Mesh;
 use crate::report::{OpenRunEntry, bundle};
 use crate::source;
+use crate::translate;
 
 /// What was read, and what is in question.
 pub(super) struct Loaded {
@@ -26,6 +27,8 @@ pub(super) struct Loaded {
 pub(super) enum Unnamed {
     /// Those in which something may be injected.
     Injected,
+    /// Those too in whose files a move has left its mark.
+    Moving,
     /// All.
     All,
 }
@@ -119,6 +122,9 @@ fn of_files(args: &ScopeArgs, mesh: &Mesh, unnamed: Unnamed) -> Result<Scope, Er
         Scope::of(args.namespace.iter().map(|name| Name::from(name.as_str())))
     } else if args.all_namespaces || unnamed == Unnamed::All {
         Scope::of(mesh.namespaces().map(|namespace| namespace.name.clone()))
+    } else if unnamed == Unnamed::Moving {
+        let injected = Scope::injected(mesh);
+        Scope::of(injected.iter().cloned().chain(translate::begun(mesh)))
     } else {
         Scope::injected(mesh)
     })
@@ -149,7 +155,7 @@ fn cluster(
         inventory = source::overlay(files(args, default_namespace)?, inventory);
     }
     let mesh = Mesh::new(inventory);
-    let scope = if args.all_namespaces && unnamed == Unnamed::Injected {
+    let scope = if args.all_namespaces && unnamed != Unnamed::All {
         Scope::injected(&mesh)
     } else {
         Scope::of(session.read.namespaces)

@@ -18,13 +18,13 @@ use super::check::UnreadEntry;
 use super::plan::{ObstacleEntry, PlanEntry};
 use super::{API_VERSION, Header};
 use crate::checks::{Scope, Severity};
-use crate::inventory::Input;
-use crate::kinds::{Name, ObjectRef};
+use crate::inventory::{Input, Origin};
+use crate::kinds::{Kind, Name, ObjectRef};
 use crate::mesh::Mesh;
 use crate::plan::Obstacle;
 use crate::translate::{
-    Change, Decision, Edit, Manifest, Options, Phase, Remark, Topic, Translation, Treatment,
-    Weight, written,
+    Change, Decision, Earlier, Edit, Manifest, Options, Phase, Remark, Topic, Translation,
+    Treatment, Weight, written,
 };
 
 /// What `convert` says.
@@ -251,6 +251,32 @@ impl Conversion {
     pub fn stands_in_the_way<'o>(&mut self, findings: impl Iterator<Item = &'o Obstacle>) {
         let findings: BTreeSet<&Obstacle> = findings.collect();
         self.obstacles = findings.into_iter().map(ObstacleEntry::new).collect();
+    }
+
+    /// Counts what nothing was to be said of, and what an earlier run made, among the objects that are
+    /// there when all is done: all objects of these namespaces that stand in files.
+    pub fn with_all_that_stays(&mut self, mesh: &Mesh, decision: &Decision<'_>, earlier: &Earlier) {
+        let inventory = mesh.inventory();
+        if self.phase.is_some() || !inventory.unread.is_empty() {
+            return;
+        }
+        let mut others: Vec<Manifest> = earlier.manifests().collect();
+        let mut in_files = Vec::new();
+        inventory.objects.for_each_meta(&mut |object, _| {
+            let home = match object.kind {
+                Kind::Namespace => &object.name,
+                _ => &object.namespace,
+            };
+            let origin = inventory.objects.origin(&object);
+            if self.namespaces.contains(home) && matches!(origin, Some(Origin::File { .. })) {
+                in_files.push(object);
+            }
+        });
+        others.extend(in_files.into_iter().filter_map(|object| {
+            let json = inventory.whole(&object)?;
+            Some(Manifest::of(object, json))
+        }));
+        self.manifests = decision.objects_beside(&others, None);
     }
 
     /// The objects as a stream of YAML documents.

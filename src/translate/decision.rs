@@ -140,7 +140,15 @@ impl<'t> Decision<'t> {
     /// about what stays. Of one phase: what it creates or changes. In the order in which they may be
     /// applied.
     pub fn objects(&self, phase: Option<Phase>) -> Vec<Manifest> {
-        let mut objects: BTreeMap<&ObjectRef, Option<Manifest>> = BTreeMap::new();
+        self.objects_beside(&[], phase)
+    }
+
+    /// The same with others, which stay where they do not change.
+    pub fn objects_beside(&self, others: &[Manifest], phase: Option<Phase>) -> Vec<Manifest> {
+        let others = others.iter();
+        let mut objects: BTreeMap<&ObjectRef, Option<Manifest>> = others
+            .map(|manifest| (manifest.object(), Some(manifest.clone())))
+            .collect();
         if phase.is_none() {
             for treatment in self.treatments() {
                 objects.insert(&treatment.object, self.as_it_is(&treatment.object));

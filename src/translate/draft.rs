@@ -100,16 +100,23 @@ impl Draft {
         }
         let whole = |object: &ObjectRef| {
             if let Some(manifest) = created.get(object) {
-                return Some(manifest.clone());
+                return Ok(manifest.clone());
             }
-            let json = mesh.inventory().whole(object)?;
-            Some(Manifest::of(object.clone(), json))
+            // As the inventory calls what has a `generateName`.
+            if object.name.contains('*') {
+                return Err(Unwritable::Nameless);
+            }
+            let json = mesh.inventory().whole(object).ok_or(Unwritable::Unread)?;
+            Ok(Manifest::of(object.clone(), json))
         };
         let mut latest: BTreeMap<ObjectRef, Manifest> = BTreeMap::new();
         for (object, phases) in self.patched {
-            let Some(mut before) = whole(&object) else {
-                out_of_reach(&mut self.treatments, object);
-                continue;
+            let mut before = match whole(&object) {
+                Ok(before) => before,
+                Err(why) => {
+                    why.refuse(&mut self.treatments, object);
+                    continue;
+                }
             };
             for (phase, (patches, because)) in phases {
                 let patch = patches.into_iter().reduce(joined).unwrap_or_default();
@@ -127,10 +134,10 @@ impl Draft {
             latest.insert(object, before);
         }
         for (object, (phase, because)) in self.removed {
-            let last = latest.remove(&object).or_else(|| whole(&object));
+            let last = latest.remove(&object).map_or_else(|| whole(&object), Ok);
             match last {
-                Some(last) => changes.push(change(phase, Edit::Remove(last), because)),
-                None => out_of_reach(&mut self.treatments, object),
+                Ok(last) => changes.push(change(phase, Edit::Remove(last), because)),
+                Err(why) => why.refuse(&mut self.treatments, object),
             }
         }
         changes.sort_by_cached_key(|change| {
@@ -160,13 +167,32 @@ impl Draft {
     }
 }
 
-/// An object that has to change and cannot be written: a change that is left out unsaid may leave a
-/// Service without its waypoint.
-fn out_of_reach(noted: &mut BTreeMap<ObjectRef, Noted>, object: ObjectRef) {
-    let says = "has to change, and was not read whole";
-    let remark = Remark::new(Topic::NotInInput, Weight::Refused, FieldPath::root(), says)
-        .remedy("give its whole manifest, or the right to read it");
-    noted.entry(object).or_default().remarks.push(remark);
+/// Why an object that has to change cannot be written.
+#[derive(Debug, Clone, Copy)]
+enum Unwritable {
+    /// Not all of it is known.
+    Unread,
+    /// It has a `generateName`: who applies it makes another object each time.
+    Nameless,
+}
+
+impl Unwritable {
+    /// Refuses the object: a change that is left out unsaid may leave a Service without its waypoint.
+    fn refuse(self, noted: &mut BTreeMap<ObjectRef, Noted>, object: ObjectRef) {
+        let (says, remedy) = match self {
+            Self::Unread => (
+                "has to change, and was not read whole",
+                "give its whole manifest, or the right to read it",
+            ),
+            Self::Nameless => (
+                "has to change, and has a generateName: no manifest is that of the object in the cluster",
+                "give it a name",
+            ),
+        };
+        let remark = Remark::new(Topic::NotInInput, Weight::Refused, FieldPath::root(), says);
+        let noted = noted.entry(object).or_default();
+        noted.remarks.push(remark.remedy(remedy));
+    }
 }
 
 fn treatments(noted: BTreeMap<ObjectRef, Noted>) -> Vec<Treatment> {

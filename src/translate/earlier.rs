@@ -38,6 +38,12 @@ impl Earlier {
         Some((origin, json))
     }
 
+    /// What it made.
+    pub fn manifests(&self) -> impl Iterator<Item = Manifest> {
+        let made = self.made.iter();
+        made.map(|(object, (_, json))| Manifest::of(object.clone(), json.clone()))
+    }
+
     /// The objects that were made from others that are still there.
     fn of(inventory: &Inventory) -> Self {
         let mut made = BTreeMap::new();
@@ -116,8 +122,20 @@ pub fn translate_on(mesh: Mesh, namespaces: &BTreeSet<Name>, options: &Options) 
     }
 }
 
+/// The namespaces in which an earlier run made something.
+pub fn begun(mesh: &Mesh) -> BTreeSet<Name> {
+    let mut begun = BTreeSet::new();
+    let objects = &mesh.inventory().objects;
+    objects.for_each_meta(&mut |object, meta| {
+        if meta.annotations.get(SOURCE).and_then(source).is_some() {
+            begun.insert(object.namespace);
+        }
+    });
+    begun
+}
+
 /// The object that an annotation names: `VirtualService/shop/reviews`.
-fn source(written: &str) -> Option<ObjectRef> {
+pub(super) fn source(written: &str) -> Option<ObjectRef> {
     let mut parts = written.splitn(3, '/');
     let kind = parts.next()?;
     let kind = Kind::ALL.iter().find(|known| known.label() == kind)?;

@@ -31,7 +31,7 @@ use std::collections::BTreeSet;
 
 pub use change::{Change, Edit, Manifest, Phase};
 pub use decision::{Decision, Net};
-pub use earlier::{Earlier, Translated, translate_on};
+pub use earlier::{Earlier, Translated, begun, translate_on};
 pub use fidelity::{Fidelity, Remark, Treatment, Weight};
 pub use options::Options;
 pub use proof::Proofs;

@@ -7,6 +7,7 @@
 //! AMB312 speaks for workloads in front of which no waypoint can stand.
 
 mod enforced;
+mod relabelled;
 mod ztunnel;
 
 use super::declare::checks;

@@ -281,8 +281,8 @@ impl New<'_> {
         let inventory = scene.ground.mesh.inventory();
         for number in 1_usize.. {
             let name = match number {
-                1 => self.name.to_owned(),
-                more => format!("{}-{more}", self.name),
+                1 => within_limit(self.name, ""),
+                more => within_limit(self.name, &format!("-{more}")),
             };
             let object = ObjectRef::new(self.kind, self.namespace, &Name::from(name.as_str()));
             if draft.creates(&object) {
@@ -310,7 +310,48 @@ impl New<'_> {
     }
 }
 
+/// A name with an ending, without something of its middle where it would be too long: what stands last
+/// says what it is (`IsDNS1123Subdomain` in apimachinery's `validation.go`).
+fn within_limit(name: &str, ending: &str) -> String {
+    const LONGEST: usize = 253;
+    const KEPT: usize = 40;
+    let room = LONGEST - ending.len() - 1;
+    let shortened = name
+        .len()
+        .checked_sub(KEPT)
+        .filter(|_| name.len() > room + 1);
+    let parts = shortened.and_then(|last| Some((name.get(..room - KEPT)?, name.get(last..)?)));
+    match parts {
+        Some((first, last)) => {
+            let first = first.trim_end_matches(['-', '.']);
+            let last = last.trim_start_matches(['-', '.']);
+            format!("{first}-{last}{ending}")
+        }
+        None => format!("{name}{ending}"),
+    }
+}
+
 /// Whether this program made an object.
 pub(super) fn is_ours(object: &Value) -> bool {
     object["metadata"]["annotations"].get(SOURCE).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_never_longer_than_a_server_takes() {
+        for length in [1, 40, 249, 250, 253, 254, 300] {
+            for ending in ["", "-2", "-31"] {
+                let name = format!("{}-guard", "a".repeat(length));
+                let made = within_limit(&name, ending);
+                assert!(made.len() <= 253, "{} of {length}{ending}", made.len());
+                assert!(made.ends_with(&format!("-guard{ending}")), "{made}");
+                if name.len() + ending.len() <= 253 {
+                    assert_eq!(made, format!("{name}{ending}"));
+                }
+            }
+        }
+    }
 }

@@ -2,13 +2,14 @@
 //!
 //! What each policy becomes is worked out by itself ([`authorization`], [`wide`], [`tokens`],
 //! [`extensions`], [`peers`]); what keeps callers on the way through the waypoint, workload by
-//! workload ([`guard`]).
+//! workload ([`guard`]); what is left of both when no sidecar is left ([`finished`]).
 
 mod attached;
 mod authorization;
 mod callers;
 mod copies;
 mod extensions;
+mod finished;
 mod guard;
 mod labels;
 mod peers;
@@ -37,4 +38,5 @@ pub(super) fn translate(ground: &Ground<'_>, draft: &mut Draft) {
     guard::translate(&scene, draft);
     extensions::translate(&scene, draft);
     peers::translate(&scene, draft);
+    finished::translate(&scene, draft);
 }

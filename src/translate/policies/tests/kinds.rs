@@ -271,3 +271,17 @@ fn what_is_translated_needs_nothing_more() {
 
 /// What a translation of [`SHOP`] leaves alone.
 const SERVICES_LEFT: &str = "";
+
+#[test]
+fn what_has_no_name_of_its_own_cannot_change() {
+    let line =
+        "p- {selector: {matchLabels: {app: pay}}, rules: [{to: [{operation: {methods: [GET]}}]}]}";
+    let nameless = policy(line).replace("{name:", "{generateName:");
+    let found = convert(&[&nameless]);
+    let object = named(Kind::AuthorizationPolicy, "p-*");
+    let treatment = found.treatments.iter().find(|t| t.object == object);
+    assert_eq!(
+        treatment.map(crate::translate::Treatment::fidelity),
+        Some(Fidelity::Refused)
+    );
+}
