@@ -104,6 +104,9 @@ pub struct IpBlock {
     /// The range.
     #[serde(default, deserialize_with = "null_default")]
     pub cidr: String,
+    /// Ranges within it that are not meant.
+    #[serde(default, deserialize_with = "null_default")]
+    pub except: Vec<String>,
 }
 
 /// A port or a range of ports.

@@ -344,6 +344,21 @@ impl Mesh {
             .map(|(kind, position)| self.route(*kind, *position).0)
     }
 
+    /// The Services to which Gateway API routes lead whose parent is the Service.
+    pub fn attached_backends(&self, service: &Service) -> Vec<&Service> {
+        self.touch(ROUTES.and(KindSet::of(&[Kind::Service])));
+        let routes = service.attached_routes.iter();
+        let routes = routes.map(|(kind, position)| self.route(*kind, *position));
+        let backends = routes.flat_map(|(route, spec)| {
+            let backends = spec.rules.iter().flat_map(|rule| &rule.backend_refs);
+            backends.filter_map(move |backend| {
+                let namespace = backend.namespace.as_deref().unwrap_or(&route.namespace);
+                services::named(&self.services, namespace, &backend.name)
+            })
+        });
+        backends.map(|position| &self.services[position]).collect()
+    }
+
     /// Gateway API routes by which gateways lead to the Service.
     pub fn routed_backends(&self, service: &Service) -> impl Iterator<Item = ObjectRef> {
         self.touch(ROUTES.and(KindSet::of(&[Kind::Service])));

@@ -12,6 +12,7 @@ const MADE: KindSet = KindSet::of(&[
     Kind::Service,
     Kind::ConfigMap,
     Kind::PodDisruptionBudget,
+    Kind::NetworkPolicy,
     Kind::AuthorizationPolicy,
     Kind::RequestAuthentication,
     Kind::VirtualService,

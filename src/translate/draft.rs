@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::change::{Change, Edit, Manifest, Phase, rank};
+use super::change::{Change, Edit, Manifest, Phase, SOURCE, rank};
 use super::fidelity::{Remark, Treatment, Weight};
 use super::{Topic, Translation, proof::Proofs};
 use crate::kinds::{FieldPath, Kind, ObjectRef};
@@ -53,6 +53,37 @@ impl Draft {
         let object = manifest.object().clone();
         let because = because.iter().map(|object| (*object).clone()).collect();
         self.created.insert(object, (phase, manifest, because));
+    }
+
+    /// A new object under the first free name, on account of others; nothing is done where it is there
+    /// already. Gives what it is called.
+    pub(crate) fn create_free(
+        &mut self,
+        mesh: &Mesh,
+        phase: Phase,
+        name: &str,
+        because: &[&ObjectRef],
+        named: impl Fn(&str) -> Manifest,
+    ) -> ObjectRef {
+        for number in 1_usize.. {
+            let manifest = match number {
+                1 => named(&within_limit(name, "")),
+                more => named(&within_limit(name, &format!("-{more}"))),
+            };
+            let object = manifest.object().clone();
+            if self.creates(&object) {
+                continue;
+            }
+            if let Some(known) = mesh.inventory().whole(&object) {
+                if is_ours(&known) && known["spec"] == manifest.json()["spec"] {
+                    return object;
+                }
+                continue;
+            }
+            self.create(phase, manifest, because);
+            return object;
+        }
+        unreachable!("some name is free")
     }
 
     /// A change of an object, as a JSON merge patch. Changes of one object in one phase are one. An
@@ -195,6 +226,32 @@ impl Unwritable {
     }
 }
 
+/// A name with an ending, without something of its middle where it would be too long: what stands last
+/// says what it is (`IsDNS1123Subdomain` in apimachinery's `validation.go`).
+fn within_limit(name: &str, ending: &str) -> String {
+    const LONGEST: usize = 253;
+    const KEPT: usize = 40;
+    let room = LONGEST - ending.len() - 1;
+    let shortened = name
+        .len()
+        .checked_sub(KEPT)
+        .filter(|_| name.len() > room + 1);
+    let parts = shortened.and_then(|last| Some((name.get(..room - KEPT)?, name.get(last..)?)));
+    match parts {
+        Some((first, last)) => {
+            let first = first.trim_end_matches(['-', '.']);
+            let last = last.trim_start_matches(['-', '.']);
+            format!("{first}-{last}{ending}")
+        }
+        None => format!("{name}{ending}"),
+    }
+}
+
+/// Whether this program made an object.
+pub(crate) fn is_ours(object: &Value) -> bool {
+    object["metadata"]["annotations"].get(SOURCE).is_some()
+}
+
 fn treatments(noted: BTreeMap<ObjectRef, Noted>) -> Vec<Treatment> {
     let treatments = noted.into_iter().map(|(object, noted)| {
         let mut remarks = noted.remarks;
@@ -230,5 +287,25 @@ fn joined(mut one: Value, two: Value) -> Value {
             one
         }
         (_, two) => two,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_never_longer_than_a_server_takes() {
+        for length in [1, 40, 249, 250, 253, 254, 300] {
+            for ending in ["", "-2", "-31"] {
+                let name = format!("{}-guard", "a".repeat(length));
+                let made = within_limit(&name, ending);
+                assert!(made.len() <= 253, "{} of {length}{ending}", made.len());
+                assert!(made.ends_with(&format!("-guard{ending}")), "{made}");
+                if name.len() + ending.len() <= 253 {
+                    assert_eq!(made, format!("{name}{ending}"));
+                }
+            }
+        }
     }
 }

@@ -2,9 +2,12 @@
 //! which they arrive in ambient mode (istio.io, Ambient and Kubernetes NetworkPolicy; istio/istio#52742,
 //! istio/ztunnel#1229).
 
+use std::collections::BTreeSet;
+
 use crate::checks::policy::names;
 use crate::checks::workload::may_have_sidecar;
 use crate::checks::{Area, Check, Id, Meta, Remedy, Severity, Sink, View};
+use crate::inventory::Object;
 use crate::kinds::network_policy::{Direction, NetworkPeer, NetworkPolicy, PolicyRule};
 use crate::kinds::path::field;
 use crate::kinds::{FieldPath, Kind, KindSet, LabelSelector, Name, Resource};
@@ -12,7 +15,8 @@ use crate::mesh::namespaces::Namespace;
 use crate::mesh::workloads::{DataPlane, GATEWAY_NAME_LABEL, Mode, Role, Workload};
 use crate::mesh::Mesh;
 use crate::translate::network::admission::{Gap, HBONE, gaps};
-use crate::translate::network::fronts::{Barrier, Front, fronts};
+use crate::translate::network::fronts::{Barrier, Front, planned};
+use crate::translate::network::hop::Hop;
 
 /// The check.
 pub static CHECK: Port15008NotAdmitted = Port15008NotAdmitted;
@@ -39,6 +43,8 @@ impl Check for Port15008NotAdmitted {
 
     fn run(&self, view: &View<'_>, out: &mut Sink<'_>) {
         let mesh = view.mesh;
+        let judged = view.namespaces().map(|namespace| namespace.name.clone());
+        let fronts = planned(mesh, &judged.collect());
         for namespace in view.namespaces() {
             let inward = gaps(mesh, &namespace.name, Direction::Ingress, is_entered);
             for gap in &inward {
@@ -47,11 +53,12 @@ impl Check for Port15008NotAdmitted {
             for gap in &gaps(mesh, &namespace.name, Direction::Egress, |_| true) {
                 own(namespace, gap, Direction::Egress, out);
             }
-            if !mesh.all::<NetworkPolicy>().is_empty() {
-                for front in fronts(mesh, &namespace.name) {
-                    beside(mesh, namespace, &front, out);
-                }
+            for front in &fronts {
+                beside(mesh, namespace, front, out);
             }
+        }
+        for front in &fronts {
+            elsewhere(mesh, view, front, out);
         }
         let callers: Vec<Gap<'_>> = homes(mesh)
             .iter()
@@ -164,65 +171,166 @@ fn own(namespace: &Namespace, gap: &Gap<'_>, direction: Direction, out: &mut Sin
 
 /// Policies that admit callers by who they are, and not the waypoint between them and the pods.
 fn beside(mesh: &Mesh, namespace: &Namespace, front: &Front<'_>, out: &mut Sink<'_>) {
-    let name = &front.name;
-    for barrier in front.inward(mesh, &namespace.name) {
-        let effect = format!(
-            "callers are admitted by who they are, and {name} is none of them: requests that come through it would not \
-             reach {}",
-            names(&barrier.workloads)
-        );
-        blocked(namespace, &barrier, "from", effect, out);
+    let (home, name) = (&namespace.name, &front.name);
+    let inward = front.inward(mesh, home);
+    for barrier in &inward {
+        let effect = if barrier.addresses {
+            format!(
+                "callers are admitted by their addresses, and whether those of {name} are among them is not known: \
+                 requests that come through it may not reach {}",
+                names(&barrier.workloads)
+            )
+        } else {
+            format!(
+                "callers are admitted by who they are, and {name} is none of them: requests that come through it would \
+                 not reach {}",
+                names(&barrier.workloads)
+            )
+        };
+        let what = format!("admit the waypoint's pods on TCP {HBONE}, by their label {GATEWAY_NAME_LABEL}");
+        let at = field!["spec", "ingress", barrier.rule, "from"];
+        let severity = if have_moved(&barrier.workloads) { Severity::Warning } else { Severity::Change };
+        stands_between(home, (severity, barrier.policy, at), effect, what, out);
     }
     for barrier in front.outward(mesh, namespace) {
-        let effect = format!(
-            "connections may go to pods that it names, and {name} in front of them is none of these: requests of {} \
-             would not reach it",
-            names(&barrier.workloads)
-        );
-        blocked(namespace, &barrier, "to", effect, out);
+        let severity = if have_moved(&barrier.workloads) { Severity::Warning } else { Severity::Change };
+        not_let_to(home, front, &barrier, severity, out);
     }
-    if let Some(barrier) = front.isolated(mesh, Direction::Ingress) {
-        let effect = format!(
-            "it isolates {name} too, and no rule lets callers reach that on TCP {HBONE}: requests through it would not \
-             get there"
-        );
-        blocked(namespace, &barrier, "", effect, out);
-    }
-    if let Some(barrier) = front.isolated(mesh, Direction::Egress) {
-        let effect = format!(
-            "it isolates {name} too, and no rule lets that reach pods on TCP {HBONE}: requests through it would not get \
-             further"
-        );
-        blocked(namespace, &barrier, "", effect, out);
+    more_is_reached(mesh, namespace, front, out);
+    if front.namespaces().contains(home) {
+        own_pods(mesh, namespace, front, !inward.is_empty(), out);
     }
 }
 
-fn blocked(namespace: &Namespace, barrier: &Barrier<'_>, list: &str, effect: String, out: &mut Sink<'_>) {
-    let path = match barrier.rule {
-        Some(index) => field!["spec", if list == "from" { "ingress" } else { "egress" }, index, list],
-        None => field!["spec", "podSelector"],
+/// Whether nothing will move any more that would mend it.
+fn have_moved(workloads: &[&Workload]) -> bool {
+    let mut all = workloads.iter();
+    !workloads.is_empty() && all.all(|workload| workload.mode() == Mode::All(DataPlane::Ambient))
+}
+
+/// A policy by which pods may not go to the waypoint in front of those that they call.
+fn not_let_to(namespace: &Name, front: &Front<'_>, barrier: &Barrier<'_>, severity: Severity, out: &mut Sink<'_>) {
+    let effect = format!(
+        "connections may go to pods that it names, and {} in front of them is none of these: requests of {} would not \
+         reach it",
+        front.name,
+        names(&barrier.workloads)
+    );
+    let what =
+        format!("let them connect to TCP {HBONE} of the waypoint's pods, by their label {GATEWAY_NAME_LABEL}");
+    let at = field!["spec", "egress", barrier.rule, "to"];
+    stands_between(namespace, (severity, barrier.policy, at), effect, what, out);
+}
+
+/// What stands in the waypoint's own namespace, and whom nothing there keeps out.
+fn own_pods(mesh: &Mesh, namespace: &Namespace, front: &Front<'_>, told: bool, out: &mut Sink<'_>) {
+    let (name, home) = (&front.name, &front.waypoint.namespace);
+    let is_home = *home == namespace.name;
+    let hop = Hop::of(mesh, front, is_home);
+    let severity = match (is_home, front.services.is_empty()) {
+        (false, _) => Severity::Blocking,
+        (true, true) => Severity::Warning,
+        (true, false) => Severity::Change,
     };
-    let ambient = |workload: &&Workload| workload.mode() == Mode::All(DataPlane::Ambient);
-    let has_moved = !barrier.workloads.is_empty() && barrier.workloads.iter().all(ambient);
-    let meta = &barrier.policy.metadata;
-    let what = format!("admit the waypoint's pods on TCP {HBONE}, by their label {GATEWAY_NAME_LABEL}");
-    let edit = || {
-        Remedy::command(
-            what.clone(),
-            format!("kubectl edit networkpolicy {} -n {}", meta.name, meta.namespace),
-        )
+    let at = |policy| (severity, policy, field!["spec", "podSelector"]);
+    let isolating = |direction: Direction| hop.isolating.iter().copied().find(|policy| policy.spec.isolates(direction));
+    if let (Some(policy), false) = (isolating(Direction::Ingress), hop.missing.is_empty()) {
+        let effect = format!(
+            "it isolates {name} too, and no rule lets all callers reach that on TCP {HBONE}: requests through it would \
+             not get there"
+        );
+        let what = format!(
+            "let callers connect to TCP {HBONE} of the waypoint's pods, in a policy that selects these by their label \
+             {GATEWAY_NAME_LABEL}"
+        );
+        stands_between(&namespace.name, at(policy), effect, what, out);
+    }
+    if let (Some(policy), true) = (isolating(Direction::Egress), hop.egress) {
+        let effect = format!(
+            "it isolates {name} too, and no rule lets that reach all pods behind it on TCP {HBONE}, istiod and name \
+             servers: requests through it would not get further"
+        );
+        let what = format!(
+            "let the waypoint's pods connect to TCP {HBONE} of those behind it, to istiod and to name servers, in a \
+             policy that selects them by their label {GATEWAY_NAME_LABEL}"
+        );
+        stands_between(&namespace.name, at(policy), effect, what, out);
+    }
+    let newly = || front.behind.values().filter(|behind| behind.newly);
+    let here = newly().filter(|behind| behind.workload.object.namespace == namespace.name);
+    for behind in here {
+        let beyond = hop.beyond(front, behind);
+        let Some(policy) = behind.policies.first() else {
+            continue;
+        };
+        let kept = names(&[behind.workload]);
+        if !beyond.is_empty() {
+            let effect = format!(
+                "{name} has other callers too, and through it {kept} would be reached by more than the policies of its \
+                 pods admit: {}",
+                beyond.words()
+            );
+            let what = "give what has other callers a waypoint of its own, or refuse these by an AuthorizationPolicy";
+            let place = (policy.reference(), field!["spec", "ingress"]);
+            out.find(&namespace.name, Severity::Blocking, place, effect, Remedy::person(what));
+        } else if hop.ingress && hop.is_open && !told {
+            let effect = format!("callers are admitted by who they are, and everyone could come through {name}");
+            let place = (policy.reference(), field!["spec", "ingress"]);
+            out.find(&namespace.name, Severity::Change, place, effect, Remedy::moved(BOTH_SIDES));
+        }
+    }
+}
+
+/// Callers who may call one pod behind a waypoint may call all that are.
+fn more_is_reached(mesh: &Mesh, namespace: &Namespace, front: &Front<'_>, out: &mut Sink<'_>) {
+    for reached in front.reached(mesh, namespace) {
+        let effect = format!(
+            "{} may call some pods behind {}, and through it would call more: {}",
+            names(&reached.callers),
+            front.name,
+            names(&reached.workloads)
+        );
+        let what = "refuse these callers by an AuthorizationPolicy, or give what they call a waypoint of its own";
+        let place = (reached.policy.reference(), field!["spec", "egress"]);
+        out.find(&namespace.name, Severity::Blocking, place, effect, Remedy::person(what));
+    }
+}
+
+/// Policies of namespaces that do not move, by which ambient pods there may not go to the waypoint.
+fn elsewhere(mesh: &Mesh, view: &View<'_>, front: &Front<'_>, out: &mut Sink<'_>) {
+    let is_judged = |name: &Name| view.namespaces().any(|namespace| namespace.name == *name);
+    for home in homes(mesh).iter().filter(|home| !is_judged(home)) {
+        let Some(caller) = mesh.namespace(home) else {
+            continue;
+        };
+        for barrier in front.outward(mesh, caller).iter().filter(|barrier| have_moved(&barrier.workloads)) {
+            let called = front.services.iter().map(|service| &service.namespace);
+            let called: BTreeSet<&Name> = called.collect();
+            for namespace in called {
+                not_let_to(namespace, front, barrier, Severity::Blocking, out);
+            }
+        }
+    }
+}
+
+/// What the move does about it.
+const BOTH_SIDES: &str =
+    "the policies of the pods admit the waypoint on TCP 15008, and one for the waypoint's pods admits the same callers";
+
+fn stands_between(
+    namespace: &Name,
+    (severity, policy, at): (Severity, &Object<NetworkPolicy>, FieldPath),
+    effect: String,
+    what: String,
+    out: &mut Sink<'_>,
+) {
+    let meta = &policy.metadata;
+    let severity = if meta.namespace == *namespace { severity } else { Severity::Blocking };
+    let remedy = match severity {
+        Severity::Change => Remedy::moved(BOTH_SIDES),
+        _ => Remedy::command(what, format!("kubectl edit networkpolicy {} -n {}", meta.name, meta.namespace)),
     };
-    let (severity, remedy) = if meta.namespace != namespace.name {
-        (Severity::Blocking, edit())
-    } else if has_moved {
-        (Severity::Warning, edit())
-    } else {
-        (
-            Severity::Change,
-            Remedy::moved(format!("the policies admit TCP {HBONE} to the waypoint and from it")),
-        )
-    };
-    out.find(&namespace.name, severity, (barrier.policy.reference(), path), effect, remedy);
+    out.find(namespace, severity, (policy.reference(), at), effect, remedy);
 }
 
 /// Policies of other namespaces that let their pods call this one, and not on the port.

@@ -6,11 +6,13 @@
 use std::collections::BTreeMap;
 
 use crate::inventory::Object;
-use crate::kinds::network_policy::{Direction, NetworkPeer, NetworkPolicy, PolicyRule};
-use crate::kinds::{LabelSelector, Name};
+use crate::kinds::network_policy::{Direction, NetworkPeer, NetworkPolicy, PolicyPort, PolicyRule};
+use crate::kinds::{IntOrString, Name};
 use crate::mesh::Mesh;
 use crate::mesh::namespaces::DATA_PLANE_LABEL;
 use crate::mesh::workloads::{Role, Workload};
+
+use super::peers::{Peer, may_be_pods};
 
 /// The port on which ztunnel, sidecars and waypoints take tunnelled connections.
 pub(crate) const HBONE: i64 = 15008;
@@ -60,7 +62,7 @@ pub(crate) fn gaps<'a>(
             .collect();
         for position in &selecting {
             for (index, rule) in rules(position).iter().enumerate() {
-                let Some(peers) = refused(rule, &open, direction) else {
+                let Some(peers) = refused(namespace, rule, &open, direction) else {
                     continue;
                 };
                 let gap = gaps.entry(*position).or_insert_with(|| Gap {
@@ -120,18 +122,33 @@ pub(crate) fn admits_hbone(rule: &PolicyRule) -> bool {
     rule.ports.is_empty() || rule.ports.iter().any(|port| port.admits_tcp(HBONE))
 }
 
+/// The port of name servers, which are not in the mesh.
+pub(crate) const DNS: i64 = 53;
+
+/// The port on which proxies ask istiod, without a tunnel.
+pub(crate) const ISTIOD: i64 = 15012;
+
+/// Whether a port is one that nobody tunnels to. A range that holds one holds others too.
+fn is_beside_the_mesh(port: &PolicyPort) -> bool {
+    let IntOrString::Int(first) = port.port.clone().unwrap_or(IntOrString::Int(0)) else {
+        return false;
+    };
+    [DNS, ISTIOD].contains(&first) && port.end_port.is_none_or(|last| last == first)
+}
+
 /// Whether a rule admits TCP that would be tunnelled, and not the tunnel.
 pub(crate) fn is_closed(rule: &PolicyRule, direction: Direction) -> bool {
-    let tunnelled = rule.ports.iter().any(|port| {
-        // Name servers are asked on their own port, which is not in the mesh.
-        port.is_tcp() && !(direction == Direction::Egress && port.admits_tcp(53))
-    });
+    let tunnelled = rule
+        .ports
+        .iter()
+        .any(|port| port.is_tcp() && !(direction == Direction::Egress && is_beside_the_mesh(port)));
     let of_pods = rule.peers.is_empty() || rule.peers.iter().any(may_be_pods);
     tunnelled && of_pods && !admits_hbone(rule)
 }
 
 /// The peers of a closed rule whom none of the open ones admits; an empty list is everyone.
 fn refused<'a>(
+    home: &Name,
     rule: &'a PolicyRule,
     open: &[&PolicyRule],
     direction: Direction,
@@ -142,84 +159,15 @@ fn refused<'a>(
     if rule.peers.is_empty() {
         return Some(Vec::new());
     }
+    let of = |is| Peer { home, is };
     let peers: Vec<&NetworkPeer> = rule
         .peers
         .iter()
         .filter(|peer| may_be_pods(peer))
         .filter(|peer| {
             let mut admitted = open.iter().flat_map(|open| &open.peers);
-            !admitted.any(|other| covers(other, peer))
+            !admitted.any(|other| of(other).covers(&of(peer)))
         })
         .collect();
     (!peers.is_empty()).then_some(peers)
-}
-
-/// Whether a peer can be a pod: addresses that are public are not.
-pub(crate) fn may_be_pods(peer: &NetworkPeer) -> bool {
-    let Some(block) = &peer.ip_block else {
-        return true;
-    };
-    let private = [
-        "10.",
-        "172.",
-        "192.168.",
-        "100.",
-        "0.0.0.0/0",
-        "::/0",
-        "fc",
-        "fd",
-    ];
-    private.iter().any(|start| block.cidr.starts_with(start))
-}
-
-/// Whether everyone whom `narrow` means is meant by `wide`, as far as their texts tell.
-fn covers(wide: &NetworkPeer, narrow: &NetworkPeer) -> bool {
-    if wide == narrow {
-        return true;
-    }
-    if wide.ip_block.is_some() || narrow.ip_block.is_some() {
-        return false;
-    }
-    let all =
-        |selector: &Option<LabelSelector>| selector.as_ref().is_none_or(LabelSelector::is_empty);
-    let namespaces = match (&wide.namespace_selector, &narrow.namespace_selector) {
-        (Some(wide), _) if wide.is_empty() => true,
-        (wide, narrow) => wide == narrow,
-    };
-    namespaces && (all(&wide.pod_selector) || wide.pod_selector == narrow.pod_selector)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn peer(json: &str) -> NetworkPeer {
-        serde_json::from_str(json).unwrap()
-    }
-
-    #[test]
-    fn a_peer_covers_those_within_it() {
-        let everyone = r#"{"namespaceSelector":{}}"#;
-        let web = r#"{"namespaceSelector":{"matchLabels":{"a":"web"}}}"#;
-        let web_app = r#"{"namespaceSelector":{"matchLabels":{"a":"web"}},"podSelector":{"matchLabels":{"b":"c"}}}"#;
-        let here = r#"{"podSelector":{}}"#;
-        let app = r#"{"podSelector":{"matchLabels":{"b":"c"}}}"#;
-        for (wide, narrow, expected) in [
-            (everyone, web_app, true),
-            (everyone, app, true),
-            (web, web_app, true),
-            (web_app, web, false),
-            (here, app, true),
-            (here, web, false),
-            (app, app, true),
-            (app, web_app, false),
-            (r#"{"ipBlock":{"cidr":"0.0.0.0/0"}}"#, app, false),
-        ] {
-            assert_eq!(
-                covers(&peer(wide), &peer(narrow)),
-                expected,
-                "{wide} {narrow}"
-            );
-        }
-    }
 }

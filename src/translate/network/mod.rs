@@ -1,26 +1,36 @@
-//! NetworkPolicies: connections in the mesh arrive on one port, TCP 15008, whatever port they are for.
+//! NetworkPolicies: connections in the mesh arrive on one port, TCP 15008, whatever port they are for,
+//! and those through a waypoint arrive from the waypoint.
 //!
 //! A policy that admits peers to some ports has to admit them to 15008 as well, and can tell the
 //! ports apart no more. So the ports are told apart by an AuthorizationPolicy that refuses all
 //! others, where that says the same; where it cannot, nothing is admitted unless that is accepted.
+//!
+//! A waypoint's pods are a hop of their own. The policies of the pods behind it admit it, and a policy
+//! for it keeps from it whoever was kept from them; what others behind the same waypoint let through
+//! has to be accepted.
 
 pub(crate) mod admission;
 pub(crate) mod entrance;
 pub(crate) mod fronts;
+pub(crate) mod hop;
+pub(crate) mod peers;
+mod ports;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use admission::{Gap, HBONE, gaps, selected};
-use fronts::{Barrier, fronts};
+use admission::{Gap, HBONE, gaps};
+use fronts::{Front, fronts};
+use hop::Hop;
+use peers::of_name;
 
 use super::change::new_object;
 use super::fidelity::{Remark, Weight};
 use super::{Draft, Ground, Phase, Topic};
-use crate::kinds::network_policy::{Direction, NetworkPolicy, PolicyRule};
+use crate::kinds::network_policy::{Direction, NetworkPolicy};
 use crate::kinds::path::field;
-use crate::kinds::{FieldPath, IntOrString, Kind, Labels, Name, ObjectRef, Resource};
+use crate::kinds::{FieldPath, Kind, Name, ObjectRef, Resource};
 use crate::mesh::Mesh;
 use crate::mesh::workloads::{GATEWAY_NAME_LABEL, Role, Workload};
 
@@ -29,14 +39,16 @@ use crate::mesh::workloads::{GATEWAY_NAME_LABEL, Role, Workload};
 struct Added {
     /// Rules that get the port, by direction.
     rules: BTreeSet<(&'static str, usize)>,
-    /// Directions in which the waypoint is admitted.
+    /// Directions in which waypoints are admitted.
     waypoint: BTreeMap<&'static str, BTreeSet<ObjectRef>>,
 }
 
+type AllAdded = BTreeMap<ObjectRef, Added>;
+
 pub(super) fn translate(ground: &Ground<'_>, draft: &mut Draft) {
     let mesh = ground.mesh;
+    let mut added = AllAdded::new();
     for name in ground.namespaces {
-        let mut added: BTreeMap<ObjectRef, Added> = BTreeMap::new();
         let entered =
             |workload: &Workload| matches!(workload.role, Role::Application | Role::Waypoint);
         for gap in gaps(mesh, name, Direction::Ingress, entered) {
@@ -45,237 +57,213 @@ pub(super) fn translate(ground: &Ground<'_>, draft: &mut Draft) {
         for gap in gaps(mesh, name, Direction::Egress, |_| true) {
             outward(ground, &gap, &mut added, draft);
         }
-        admit_waypoints(ground, name, &mut added);
-        for (object, added) in added {
-            write(mesh, &object, &added, draft);
-        }
     }
+    for front in fronts(mesh, ground.namespaces, &ground.waypoints) {
+        admit(ground, &front, &mut added);
+        isolate(ground, &front, draft);
+        beyond(ground, &front, draft);
+    }
+    for (object, added) in added {
+        write(mesh, &object, &added, draft);
+    }
+}
+
+fn remark(weight: Weight, at: FieldPath, says: String) -> Remark {
+    Remark::new(Topic::NetworkPolicy, weight, at, says)
+}
+
+/// What to do about what is lost.
+fn or_accept(first: &str) -> String {
+    format!(
+        "{first}, or accept it: --accept {}=REASON",
+        Topic::NetworkPolicy
+    )
 }
 
 /// Peers are admitted to the tunnel, and what they were not admitted to is refused by identity-blind
 /// rules on ports.
-fn inward(
-    ground: &Ground<'_>,
-    gap: &Gap<'_>,
-    added: &mut BTreeMap<ObjectRef, Added>,
-    draft: &mut Draft,
-) {
+fn inward(ground: &Ground<'_>, gap: &Gap<'_>, added: &mut AllAdded, draft: &mut Draft) {
     let policy = gap.policy.reference();
-    let at = field!["spec", "ingress"];
+    let at = || field!["spec", "ingress"];
+    let apart = ports::told_apart(ground.mesh, gap);
+    let accepted = ground.options.accepted.contains(&Topic::NetworkPolicy);
+    if let (Some(why), false) = (&apart.short_of, accepted) {
+        let says = format!(
+            "has to admit TCP {HBONE}, by which its peers in the mesh would reach every port: {why}"
+        );
+        let remedy = or_accept(&format!(
+            "refuse other ports with an AuthorizationPolicy and admit TCP {HBONE} yourself"
+        ));
+        draft.remark(&policy, remark(Weight::Refused, at(), says).remedy(remedy));
+        return;
+    }
     let rules = gap.rules.keys().map(|index| ("ingress", *index));
-    match told_apart(ground.mesh, gap) {
-        Ok(ports) => {
-            added.entry(policy.clone()).or_default().rules.extend(rules);
-            let guard = ports_guard(gap, &ports);
-            draft.becomes(&policy, guard.object());
-            draft.create(Phase::Prepare, guard, &[&policy]);
-            let says = format!(
-                "admits TCP {HBONE} too; an AuthorizationPolicy refuses all ports but {}",
-                words(&ports)
-            );
-            draft.remark(
-                &policy,
-                Remark::new(Topic::NetworkPolicy, Weight::Form, at, says),
-            );
-        }
-        Err(why) if ground.options.accepted.contains(&Topic::NetworkPolicy) => {
-            added.entry(policy.clone()).or_default().rules.extend(rules);
-            let says = format!(
-                "admits TCP {HBONE} too, by which its peers in the mesh reach every port: {why}"
-            );
-            draft.remark(
-                &policy,
-                Remark::new(Topic::NetworkPolicy, Weight::Lossy, at, says),
-            );
-        }
-        Err(why) => {
-            let says = format!(
-                "has to admit TCP {HBONE}, by which its peers in the mesh would reach every port: {why}"
-            );
-            let remedy = format!(
-                "refuse other ports with an AuthorizationPolicy and admit TCP {HBONE} yourself, or accept it: --accept {}=REASON",
-                Topic::NetworkPolicy
-            );
-            let remark = Remark::new(Topic::NetworkPolicy, Weight::Refused, at, says);
-            draft.remark(&policy, remark.remedy(remedy));
-        }
+    added.entry(policy.clone()).or_default().rules.extend(rules);
+    let guards = ports::create(ground.mesh, gap, &apart, draft);
+    if let Some(why) = &apart.short_of {
+        let says = format!(
+            "admits TCP {HBONE} too, by which its peers in the mesh reach more ports: {why}"
+        );
+        draft.remark(&policy, remark(Weight::Lossy, at(), says));
+    }
+    for (guard, open) in &guards {
+        let by = match guards.len() {
+            1 => "an AuthorizationPolicy".to_owned(),
+            _ => guard.short(),
+        };
+        let says = format!("admits TCP {HBONE} too; {by} refuses all ports but {open}");
+        draft.remark(&policy, remark(Weight::Form, at(), says));
     }
 }
 
 /// Pods may go to the tunnel. What they could not call before is for the callee to refuse.
-fn outward(
-    ground: &Ground<'_>,
-    gap: &Gap<'_>,
-    added: &mut BTreeMap<ObjectRef, Added>,
-    draft: &mut Draft,
-) {
+fn outward(ground: &Ground<'_>, gap: &Gap<'_>, added: &mut AllAdded, draft: &mut Draft) {
     let policy = gap.policy.reference();
     let at = field!["spec", "egress"];
     let effect = format!("TCP {HBONE}, by which pods can call every port of its peers in the mesh");
-    let remark = if ground.options.accepted.contains(&Topic::NetworkPolicy) {
+    if ground.options.accepted.contains(&Topic::NetworkPolicy) {
         let rules = gap.rules.keys().map(|index| ("egress", *index));
         added.entry(policy.clone()).or_default().rules.extend(rules);
-        Remark::new(
-            Topic::NetworkPolicy,
-            Weight::Lossy,
-            at,
-            format!("admits {effect}"),
-        )
+        draft.remark(
+            &policy,
+            remark(Weight::Lossy, at, format!("admits {effect}")),
+        );
     } else {
-        let remedy = format!(
-            "refuse other ports at the callees, and accept it: --accept {}=REASON",
-            Topic::NetworkPolicy
-        );
+        let remedy = or_accept("refuse other ports at the callees");
         let says = format!("has to admit {effect}");
-        Remark::new(Topic::NetworkPolicy, Weight::Refused, at, says).remedy(remedy)
-    };
-    draft.remark(&policy, remark);
+        draft.remark(&policy, remark(Weight::Refused, at, says).remedy(remedy));
+    }
 }
 
-/// The ports that all rules of all policies for these pods admit, where rules on ports alone say the
-/// same as the policies do; otherwise why they do not.
-fn told_apart(mesh: &Mesh, gap: &Gap<'_>) -> Result<BTreeSet<u16>, String> {
-    let namespace = &gap.policy.metadata.namespace;
-    let selector = &gap.policy.spec.pod_selector;
-    if !selector.match_expressions.is_empty() {
-        return Err(
-            "its podSelector has expressions, which an AuthorizationPolicy cannot have".to_owned(),
-        );
-    }
-    let policies = mesh.within::<NetworkPolicy>(namespace);
-    let mut ports: Option<BTreeSet<u16>> = None;
-    for (selecting, workloads) in selected(mesh, namespace, policies, Direction::Ingress) {
-        let concerned: Vec<&Workload> = workloads
-            .into_iter()
-            .filter(|workload| {
-                selector.matches(&workload.labels) && admission::takes_part(workload)
-            })
-            .collect();
-        for workload in concerned {
-            let rules = selecting
-                .iter()
-                .flat_map(|position| &policies[*position].spec.ingress);
-            for rule in rules {
-                let here = numbers(rule, workload)?;
-                match &ports {
-                    None => ports = Some(here),
-                    Some(known) if *known == here => {}
-                    Some(known) => {
-                        return Err(format!(
-                            "some peers are admitted to {}, others to {}",
-                            words(known),
-                            words(&here)
-                        ));
-                    }
-                }
-            }
-        }
-    }
-    ports.ok_or_else(|| "no pods are known that it selects".to_owned())
-}
-
-/// The ports that a rule admits, by number. The tunnel is none of them.
-fn numbers(rule: &PolicyRule, workload: &Workload) -> Result<BTreeSet<u16>, String> {
-    if rule.ports.is_empty() {
-        return Err("other peers are admitted to all ports".to_owned());
-    }
-    let mut ports = BTreeSet::new();
-    for port in rule.ports.iter().filter(|port| port.is_tcp()) {
-        match (&port.port, port.end_port) {
-            (Some(IntOrString::Int(number)), None) => {
-                if *number != HBONE {
-                    ports.extend(u16::try_from(*number));
-                }
-            }
-            (Some(IntOrString::Int(first)), Some(last)) => {
-                return Err(format!("it admits a range of ports, {first} to {last}"));
-            }
-            (Some(IntOrString::String(name)), _) => {
-                let declared = workload
-                    .containers
-                    .iter()
-                    .flat_map(|container| &container.ports);
-                let mut named = declared.filter(|port| port.name == *name).peekable();
-                if named.peek().is_none() {
-                    return Err(format!(
-                        "no container of {} declares its port {name}",
-                        workload.object.short()
-                    ));
-                }
-                ports.extend(named.map(|port| port.container_port));
-            }
-            (None, _) => return Err("it admits all ports of TCP".to_owned()),
-        }
-    }
-    Ok(ports)
-}
-
-/// An AuthorizationPolicy that refuses all other ports. Sidecars and ztunnel both count in ports of the
-/// pod.
-fn ports_guard(gap: &Gap<'_>, ports: &BTreeSet<u16>) -> super::Manifest {
-    let meta = &gap.policy.metadata;
-    let labels: &Labels = &gap.policy.spec.pod_selector.match_labels;
-    let listed: Vec<String> = ports.iter().map(u16::to_string).collect();
-    let mut spec = json!({
-        "action": "DENY",
-        "rules": [{"to": [{"operation": {"notPorts": listed}}]}],
-    });
-    if !labels.is_empty() {
-        let pairs: BTreeMap<&str, &str> = labels.iter().collect();
-        spec["selector"] = json!({"matchLabels": pairs});
-    }
-    new_object(
-        Kind::AuthorizationPolicy,
-        &meta.namespace,
-        &format!("{}-ports", meta.name),
-        Some(&gap.policy.reference()),
-        &[],
-        spec,
-    )
-}
-
-fn words(ports: &BTreeSet<u16>) -> String {
-    let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
-    ports.join(", ")
-}
-
-/// Policies that name callers, or callees, and would stand between them and the waypoint.
-fn admit_waypoints(ground: &Ground<'_>, name: &Name, added: &mut BTreeMap<ObjectRef, Added>) {
+/// Policies that name callers, or callees, and would stand between them and the waypoint, admit it.
+fn admit(ground: &Ground<'_>, front: &Front<'_>, added: &mut AllAdded) {
     let mesh = ground.mesh;
-    if mesh.within::<NetworkPolicy>(name).is_empty() {
+    for name in ground.namespaces {
+        let Some(namespace) = mesh.namespace(name) else {
+            continue;
+        };
+        let inward = front.inward(mesh, name).into_iter();
+        let inward = inward.map(|barrier| ("ingress", barrier));
+        let outward = front.outward(mesh, namespace).into_iter();
+        for (direction, barrier) in inward.chain(outward.map(|barrier| ("egress", barrier))) {
+            let entry = added.entry(barrier.policy.reference()).or_default();
+            let waypoints = entry.waypoint.entry(direction).or_default();
+            waypoints.insert(front.waypoint.clone());
+        }
+    }
+}
+
+/// The waypoint's own pods are kept from whom the pods behind it are kept from, and get their ways.
+fn isolate(ground: &Ground<'_>, front: &Front<'_>, draft: &mut Draft) {
+    if front.services.is_empty() {
         return;
     }
-    let Some(namespace) = mesh.namespace(name) else {
-        return;
-    };
-    let waypoints: BTreeSet<ObjectRef> = ground
-        .waypoints
-        .of_namespace(name)
-        .into_iter()
-        .cloned()
+    let (mesh, home) = (ground.mesh, &front.waypoint.namespace);
+    let may_write = ground.translates(home);
+    let hop = Hop::of(mesh, front, may_write);
+    let kept_apart = front.behind.values().filter(|behind| behind.newly);
+    let kept_apart = kept_apart.flat_map(|behind| &behind.policies);
+    let sources: Vec<ObjectRef> = kept_apart
+        .chain(&hop.isolating)
+        .map(|policy| policy.reference())
+        .filter(|policy| ground.translates(&policy.namespace))
         .collect();
-    let mut note = |barrier: &Barrier<'_>, direction: &'static str| {
-        if barrier.policy.metadata.namespace == *name {
-            let entry = added.entry(barrier.policy.reference()).or_default();
-            entry
-                .waypoint
-                .entry(direction)
-                .or_default()
-                .extend(waypoints.clone());
+    let waypoint = front.waypoint.short();
+    if may_write && (hop.ingress || hop.egress) {
+        let spec = hop.spec(mesh, front);
+        let named = |name: &str| {
+            let source = sources.first();
+            new_object(Kind::NetworkPolicy, home, name, source, &[], spec.clone())
+        };
+        let because: Vec<&ObjectRef> = sources.iter().collect();
+        let name = &front.waypoint.name;
+        let own = draft.create_free(mesh, Phase::Prepare, name, &because, named);
+        let of = |source: &ObjectRef, direction| {
+            let policy = mesh.named::<NetworkPolicy>(&source.namespace, &source.name);
+            policy.is_some_and(|policy| policy.spec.isolates(direction))
+        };
+        for source in &sources {
+            draft.becomes(source, &own);
+            if hop.ingress && of(source, Direction::Ingress) {
+                let says = format!(
+                    "{} lets those call {waypoint} on TCP {HBONE} who may call what is behind it: {}",
+                    own.short(),
+                    hop.callers.words()
+                );
+                draft.remark(
+                    source,
+                    remark(Weight::Form, field!["spec", "ingress"], says),
+                );
+            }
+            if hop.egress && of(source, Direction::Egress) {
+                let says = format!(
+                    "{} lets {waypoint} call what is behind it, istiod and name servers; anything \
+                     else that it calls has to be admitted too",
+                    own.short()
+                );
+                draft.remark(source, remark(Weight::Form, field!["spec", "egress"], says));
+            }
         }
-    };
-    for front in fronts(mesh, name) {
-        for barrier in front.inward(mesh, name) {
-            note(&barrier, "ingress");
+    } else if !may_write && (!hop.missing.is_empty() || !hop.out_of_reach.is_empty()) {
+        let says = format!(
+            "policies of {home} stand between {waypoint} and its callers, or what is behind it: \
+             requests through it do not get there"
+        );
+        let remedy = or_accept(&format!(
+            "admit TCP {HBONE} to the waypoint's pods and from them"
+        ));
+        for service in &front.services {
+            let lost = remark(Weight::Lossy, FieldPath::root(), says.clone());
+            draft.remark(service, lost.remedy(remedy.clone()));
         }
-        for barrier in front.outward(mesh, namespace) {
-            note(&barrier, "egress");
+    }
+    more_come(front, &hop, draft);
+}
+
+/// Whoever may call one pod behind the waypoint comes to the others.
+fn more_come(front: &Front<'_>, hop: &Hop<'_>, draft: &mut Draft) {
+    let waypoint = front.waypoint.short();
+    for behind in front.behind.values().filter(|behind| behind.newly) {
+        let more = hop.beyond(front, behind);
+        if more.is_empty() {
+            continue;
         }
-        if let Some(barrier) = front.isolated(mesh, Direction::Ingress) {
-            note(&barrier, "ingress");
+        let says = format!(
+            "through {waypoint}, which is in front of other pods too, {} is reached by more than it \
+             was: {}",
+            behind.workload.object.short(),
+            more.words()
+        );
+        let remedy = or_accept(
+            "give what has other callers a waypoint of its own, or refuse these by an AuthorizationPolicy",
+        );
+        for policy in &behind.policies {
+            let lost = remark(Weight::Lossy, field!["spec", "ingress"], says.clone());
+            draft.remark(&policy.reference(), lost.remedy(remedy.clone()));
         }
-        if let Some(barrier) = front.isolated(mesh, Direction::Egress) {
-            note(&barrier, "egress");
+    }
+}
+
+/// Who may call the waypoint may call all that is behind it.
+fn beyond(ground: &Ground<'_>, front: &Front<'_>, draft: &mut Draft) {
+    let namespaces = ground.namespaces.iter();
+    for namespace in namespaces.filter_map(|name| ground.mesh.namespace(name)) {
+        for reached in front.reached(ground.mesh, namespace) {
+            let names = |workloads: &[&Workload]| -> String {
+                let names = workloads.iter().map(|workload| workload.object.short());
+                names.collect::<Vec<String>>().join(", ")
+            };
+            let says = format!(
+                "{} may call {}, and through it more than before: {}",
+                names(&reached.callers),
+                front.waypoint.short(),
+                names(&reached.workloads)
+            );
+            let remedy = or_accept(
+                "refuse these callers by an AuthorizationPolicy, or give what they call a waypoint of its own",
+            );
+            let lost = remark(Weight::Lossy, field!["spec", "egress"], says).remedy(remedy);
+            draft.remark(&reached.policy.reference(), lost);
         }
     }
 }
@@ -331,8 +319,7 @@ fn peer(waypoint: &ObjectRef, namespace: &Name) -> Value {
     if waypoint.namespace == *namespace {
         return json!({"podSelector": pods});
     }
-    let home = json!({"matchLabels": {"kubernetes.io/metadata.name": waypoint.namespace.as_ref()}});
-    json!({"namespaceSelector": home, "podSelector": pods})
+    json!({"namespaceSelector": of_name(&waypoint.namespace), "podSelector": pods})
 }
 
 #[cfg(test)]

@@ -423,7 +423,7 @@ impl Policy<'_> {
             source: &self.object,
             dry_run: false,
         };
-        let made = new.create(scene, draft, spec, &[&self.object]);
+        let made = new.create(scene, draft, &spec, &[&self.object]);
         draft.becomes(&self.object, &made);
         let says = format!(
             "its rules on connections stay with ztunnel, as {}",
@@ -445,7 +445,7 @@ impl Policy<'_> {
             source: &self.object,
             dry_run: false,
         };
-        let made = new.create(scene, draft, spec, &[&self.object, &workload.object]);
+        let made = new.create(scene, draft, &spec, &[&self.object, &workload.object]);
         draft.becomes(&self.object, &made);
         let says = format!(
             "goes on judging {}, as {}",

@@ -12,7 +12,8 @@ use super::targets::{Judged, serves_only, to_services, to_waypoint, with_version
 use crate::kinds::path::field;
 use crate::kinds::{FieldPath, Kind, Labels, Name, ObjectRef};
 use crate::mesh::services::Service;
-use crate::translate::change::{Manifest, SOURCE, new_object};
+use crate::translate::change::{Manifest, new_object};
+pub(super) use crate::translate::draft::is_ours;
 use crate::translate::{Draft, Phase, Remark, Topic, Weight};
 
 /// What a copy is made of.
@@ -211,7 +212,7 @@ pub(super) fn create(
             source: original.object,
             dry_run: original.dry_run,
         };
-        made.push(new.create(scene, draft, spec, &[original.object]));
+        made.push(new.create(scene, draft, &spec, &[original.object]));
     }
     made
 }
@@ -275,29 +276,12 @@ impl New<'_> {
         &self,
         scene: &Scene<'_>,
         draft: &mut Draft,
-        spec: Value,
+        spec: &Value,
         because: &[&ObjectRef],
     ) -> ObjectRef {
-        let inventory = scene.ground.mesh.inventory();
-        for number in 1_usize.. {
-            let name = match number {
-                1 => within_limit(self.name, ""),
-                more => within_limit(self.name, &format!("-{more}")),
-            };
-            let object = ObjectRef::new(self.kind, self.namespace, &Name::from(name.as_str()));
-            if draft.creates(&object) {
-                continue;
-            }
-            if let Some(known) = inventory.whole(&object) {
-                if is_ours(&known) && known["spec"] == spec {
-                    return object;
-                }
-                continue;
-            }
-            draft.create(Phase::Prepare, self.manifest(&name, spec), because);
-            return object;
-        }
-        unreachable!("some name is free")
+        let mesh = scene.ground.mesh;
+        let named = |name: &str| self.manifest(name, spec.clone());
+        draft.create_free(mesh, Phase::Prepare, self.name, because, named)
     }
 
     fn manifest(&self, name: &str, spec: Value) -> Manifest {
@@ -307,51 +291,5 @@ impl New<'_> {
             return manifest;
         }
         manifest.patched(&json!({"metadata": {"annotations": {"istio.io/dry-run": "true"}}}))
-    }
-}
-
-/// A name with an ending, without something of its middle where it would be too long: what stands last
-/// says what it is (`IsDNS1123Subdomain` in apimachinery's `validation.go`).
-fn within_limit(name: &str, ending: &str) -> String {
-    const LONGEST: usize = 253;
-    const KEPT: usize = 40;
-    let room = LONGEST - ending.len() - 1;
-    let shortened = name
-        .len()
-        .checked_sub(KEPT)
-        .filter(|_| name.len() > room + 1);
-    let parts = shortened.and_then(|last| Some((name.get(..room - KEPT)?, name.get(last..)?)));
-    match parts {
-        Some((first, last)) => {
-            let first = first.trim_end_matches(['-', '.']);
-            let last = last.trim_start_matches(['-', '.']);
-            format!("{first}-{last}{ending}")
-        }
-        None => format!("{name}{ending}"),
-    }
-}
-
-/// Whether this program made an object.
-pub(super) fn is_ours(object: &Value) -> bool {
-    object["metadata"]["annotations"].get(SOURCE).is_some()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_is_never_longer_than_a_server_takes() {
-        for length in [1, 40, 249, 250, 253, 254, 300] {
-            for ending in ["", "-2", "-31"] {
-                let name = format!("{}-guard", "a".repeat(length));
-                let made = within_limit(&name, ending);
-                assert!(made.len() <= 253, "{} of {length}{ending}", made.len());
-                assert!(made.ends_with(&format!("-guard{ending}")), "{made}");
-                if name.len() + ending.len() <= 253 {
-                    assert_eq!(made, format!("{name}{ending}"));
-                }
-            }
-        }
     }
 }

@@ -228,7 +228,7 @@ impl Made<'_, '_> {
             dry_run: false,
         };
         let because: Vec<&ObjectRef> = self.because.iter().collect();
-        let made = new.create(scene, draft, spec, &because);
+        let made = new.create(scene, draft, &spec, &because);
         for policy in self.because {
             draft.becomes(policy, &made);
         }

@@ -12,9 +12,9 @@ use crate::kinds::authorization::{
 };
 use crate::kinds::{Kind, Labels, Name, ObjectRef, Resource};
 use crate::mesh::Mesh;
-use crate::mesh::injection::{INJECT_LABEL, Injection};
+use crate::mesh::injection::INJECT_LABEL;
 use crate::mesh::services::Service;
-use crate::mesh::workloads::{DataPlane, Mode, Workload};
+use crate::mesh::workloads::DataPlane;
 use crate::semantics::authorization::{beyond_ztunnel, is_dry_run, needs_http};
 use crate::semantics::identity::Identity;
 use crate::semantics::routing::Table;
@@ -22,6 +22,7 @@ use crate::semantics::verdict::{
     Bounds, Callee, Cause, Comparison, Difference, Judge, Pod, Point, Policies, Port, Scope,
     Settings, Situation, Target, Through, Verdict, compare,
 };
+use crate::translate::network::fronts::has_moved;
 use crate::translate::policies::scene::{Member, Scene};
 use crate::translate::{Ground, Phase, Translation};
 
@@ -306,14 +307,6 @@ impl Prover<'_, '_> {
         object.kind == Kind::AuthorizationPolicy
             && policy.is_some_and(|policy| policy.spec.action == Action::Allow)
     }
-}
-
-/// Whether a workload's pods are ambient already, or would be if they were made now.
-fn has_moved(workload: &Workload) -> bool {
-    workload.mode() == Mode::All(DataPlane::Ambient)
-        || (workload.injection == Injection::NotInjected
-            && workload.enrolled == Some(true)
-            && !workload.has_sidecar())
 }
 
 /// The policies that judge in a situation.
