@@ -172,7 +172,8 @@ fn fidelity(translation: &Translation, name: &str) -> Fidelity {
 /// All that is said, one line each.
 fn said(translation: &Translation) -> String {
     let remarks = translation.treatments.iter().flat_map(|one| &one.remarks);
-    remarks.map(|remark| format!("{}\n", remark.says)).collect()
+    let lines: Vec<&str> = remarks.map(|remark| remark.says.as_str()).collect();
+    lines.join("\n")
 }
 
 fn waypoints_rule() -> Value {
