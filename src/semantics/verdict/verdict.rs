@@ -93,7 +93,10 @@ pub struct Reason {
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at {}", self.cause, self.judge)
+        match &self.cause {
+            Cause::Network(_) => self.cause.fmt(f),
+            cause => write!(f, "{cause} at {}", self.judge),
+        }
     }
 }
 
@@ -114,6 +117,8 @@ pub enum Cause {
     NoProvider(RuleName),
     /// It is not HTTP, and the port speaks HTTP.
     NotHttp,
+    /// This NetworkPolicy keeps everybody from the port, before anyone else is asked.
+    Network(ObjectRef),
 }
 
 impl fmt::Display for Cause {
@@ -127,6 +132,7 @@ impl fmt::Display for Cause {
             Self::Token => f.write_str("the token"),
             Self::NoProvider(rule) => write!(f, "no such provider, {rule}"),
             Self::NotHttp => f.write_str("it is not HTTP"),
+            Self::Network(policy) => write!(f, "{policy} admits nobody to the port"),
         }
     }
 }

@@ -254,7 +254,7 @@ impl Prover<'_, '_> {
         };
         let found = match &reason.cause {
             Cause::Rule(rule) | Cause::NoProvider(rule) => vec![rule.policy.clone()],
-            Cause::PlainText(Some(policy)) => vec![policy.clone()],
+            Cause::PlainText(Some(policy)) | Cause::Network(policy) => vec![policy.clone()],
             Cause::NoneAdmits => of(&|object| self.admits(object)),
             Cause::Token => of(&|object| object.kind == Kind::RequestAuthentication),
             Cause::PlainText(None) | Cause::TrustDomain | Cause::NotHttp => Vec::new(),

@@ -9,7 +9,9 @@ use crate::kinds::network_policy::NetworkPolicy;
 use crate::kinds::{Meta, ObjectRef};
 use crate::mesh::Mesh;
 use crate::mesh::workloads::Workload;
-use crate::semantics::verdict::{Bounds, Comparison, Port, Scope, Settings, Situation, compare};
+use crate::semantics::verdict::{
+    Bounds, Cause, Comparison, Port, Scope, Settings, Situation, Verdict, compare,
+};
 use crate::translate::network::entrance::Entrance;
 
 /// The NetworkPolicies of the source and of the result, by namespace.
@@ -84,7 +86,17 @@ impl Entrances<'_> {
         let comes = |identified: bool, port: &Port| {
             self.after.admits(port.pod) || (identified && self.after.admits_tunnel())
         };
-        found.kept(|found| found.opens() && comes(found.call.identity.is_some(), &found.call.port))
+        let mut found = found
+            .kept(|found| found.opens() && comes(found.call.identity.is_some(), &found.call.port));
+        // Nobody was asked before: the network keeps callers away.
+        if let Some(policy) = self.policies().into_iter().next() {
+            for difference in found.differences.iter_mut().chain(&mut found.undecided) {
+                if let Verdict::Denied(reason) = &mut difference.before {
+                    reason.cause = Cause::Network(policy.clone());
+                }
+            }
+        }
+        found
     }
 }
 

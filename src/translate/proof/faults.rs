@@ -146,6 +146,7 @@ fn topic_of(verdict: &Verdict) -> Topic {
             (Cause::TrustDomain, _) => Topic::TrustDomain,
             (Cause::Token, _) => Topic::Tokens,
             (Cause::NoProvider(_), _) => Topic::CustomOrAudit,
+            (Cause::Network(_), _) => Topic::NetworkPolicy,
         },
         Verdict::Asks(..) => Topic::CustomOrAudit,
         Verdict::Allowed(_) | Verdict::Undecided(_) => Topic::AllowWithL7,
