@@ -204,8 +204,7 @@ pub(super) fn run(args: &ConvertArgs, context: &Context<'_>) -> Result<Exit, Err
         earlier,
     } = translate::translate_on(mesh, &namespaces, &options);
     let decision = Decision::new(&translation, &options, &mesh);
-    let planned =
-        mesh.inventory().input == Input::Cluster && args.phase.is_none() && args.only.is_empty();
+    let planned = has_plan(args, &mesh);
     // From a cluster they stand with the plan.
     let findings = if planned {
         Vec::new()
@@ -248,6 +247,12 @@ pub(super) fn run(args: &ConvertArgs, context: &Context<'_>) -> Result<Exit, Err
     )?;
     context.answer(&report)?;
     Ok(exit(args, &report, decision.refuses() || left))
+}
+
+/// Whether the steps of a move are part of the answer.
+fn has_plan(args: &ConvertArgs, mesh: &Mesh) -> bool {
+    let live = mesh.inventory().input == Input::Cluster;
+    live && args.phase.is_none() && args.only.is_empty()
 }
 
 /// Refuses to edit what is no file.
