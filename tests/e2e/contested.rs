@@ -253,13 +253,14 @@ fn what_changes_until_the_lock_is_held_ends_it_before_it_begins() -> Result {
     let journey = Journey::shop(plane)?;
     let proxy = plane.faults()?;
     let cluster: Cluster = journey.plane.cluster().clone();
-    let home = journey.name().to_owned();
-    let scale = move || {
-        let more = json!({"spec": {"template": {"metadata": {"labels": {"version": "2"}}}}});
-        drop(cluster.patch("Deployment", &home, "pay", &more));
-    };
+    let late = json!({
+        "apiVersion": "security.istio.io/v1", "kind": "AuthorizationPolicy",
+        "metadata": {"name": "late", "namespace": journey.name()},
+        "spec": {"action": "DENY", "rules": [{"to": [{"operation": {"paths": ["/late"]}}]}]},
+    });
+    let apply = move || drop(cluster.apply(&late.to_string()));
     let locked = When::create("leases").namespace(journey.name());
-    proxy.rule(locked, Fault::call(Moment::Applied, scale));
+    proxy.rule(locked, Fault::call(Moment::Applied, apply));
     let done = journey.run_through(&proxy, &APPLY)?;
     assert!(matches!(done.code(), Some(1 | 6 | 8)), "{done}");
     assert!(done.stderr.contains("nothing was changed"), "{done}");

@@ -57,8 +57,12 @@ fn a_cluster_and_its_dump_give_the_same_documents() -> Result {
         let file = file.to_string_lossy();
         let dumped = plane.ambient(command.iter().chain(&["-o", "json", "-f", &*file]))?;
         let dumped = dumped.run()?;
+        let mut read = essence(&live.json()?);
+        // How a namespace is moved is planned for a cluster only.
+        read.as_object_mut()
+            .map(|document| document.remove("plans"));
         assert_eq!(
-            (live.code(), essence(&live.json()?)),
+            (live.code(), read),
             (dumped.code(), essence(&dumped.json()?)),
             "{command:?}"
         );
