@@ -30,7 +30,7 @@ static META: Meta = Meta {
     slug: "port-15008-not-admitted",
     area: Area::Network,
     highest: Severity::Blocking,
-    reads: crate::waypoint::READS.and(KindSet::of(&[Kind::NetworkPolicy])),
+    reads: crate::waypoint::READS.and(KindSet::of(&[Kind::NetworkPolicy, Kind::ServiceEntry])),
     needs: &[],
     since: "0.1.0",
     page: include_str!("amb601_port_15008_not_admitted.md"),

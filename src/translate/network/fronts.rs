@@ -8,11 +8,13 @@ use super::admission::{HBONE, admits_hbone, is_closed, selected, takes_part};
 use super::peers::{Peer, Pods, Whom, may_be_pods};
 use crate::inventory::Object;
 use crate::kinds::network_policy::{Direction, NetworkPolicy, PolicyPort, PolicyRule};
+use crate::kinds::service_entry::ServiceEntry;
 use crate::kinds::{IntOrString, Labels, Name, ObjectRef};
 use crate::mesh::Mesh;
 use crate::mesh::injection::Injection;
 use crate::mesh::namespaces::{DATA_PLANE_LABEL, Namespace};
 use crate::mesh::services::{Service, destinations};
+use crate::mesh::waypoints::USE_WAYPOINT;
 use crate::mesh::workloads::{DataPlane, GATEWAY_NAME_LABEL, MANAGED_LABEL, Mode, Role, Workload};
 use crate::translate::policies::ports::targets;
 use crate::translate::waypoints::Waypoints;
@@ -28,6 +30,9 @@ pub(crate) struct Front<'a> {
     pub(crate) services: BTreeSet<&'a ObjectRef>,
     /// What its callers reach.
     pub(crate) behind: BTreeMap<&'a ObjectRef, Behind<'a>>,
+    /// Whether others than those known may be behind it: it is there, and other namespaces may bind to
+    /// it, or hosts outside of the mesh are bound to it.
+    pub(crate) serves_others: bool,
     home_labels: Option<Labels>,
     labels: Labels,
 }
@@ -45,6 +50,8 @@ pub(crate) struct Behind<'a> {
     pub(crate) policies: Vec<&'a Object<NetworkPolicy>>,
     /// The ports of its pods to which the waypoint leads.
     ports: BTreeSet<u16>,
+    /// The labels of its namespace, if they are known.
+    home_labels: Option<Labels>,
 }
 
 /// Where a policy stands between a waypoint and others.
@@ -181,6 +188,7 @@ impl<'a> Front<'a> {
             name,
             services: BTreeSet::new(),
             behind: BTreeMap::new(),
+            serves_others: serves_others(mesh, &waypoint),
             home_labels: labels_of(mesh, &waypoint.namespace),
             labels: Labels::from_pairs(pairs.to_vec()),
             waypoint,
@@ -201,6 +209,7 @@ impl<'a> Front<'a> {
                     newly: false,
                     policies: Vec::new(),
                     ports: BTreeSet::new(),
+                    home_labels: labels_of(mesh, &workload.object.namespace),
                 });
                 let ports = spec.ports.iter();
                 behind.ports.extend(ports.flat_map(|port| {
@@ -299,7 +308,7 @@ impl<'a> Front<'a> {
                 continue;
             }
             let naming = rules.find(|(position, _, rule)| {
-                self.names_one_behind(mesh, &policies[*position].metadata.namespace, rule)
+                self.names_one_behind(&policies[*position].metadata.namespace, rule)
             });
             if let Some((position, index, _)) = naming {
                 found.entry((position, index)).or_default().extend(callers);
@@ -323,7 +332,7 @@ impl<'a> Front<'a> {
         let mut all = Vec::new();
         for (selecting, callers) in callers(mesh, namespace, policies) {
             let named = |(position, _, rule): (usize, usize, &PolicyRule)| {
-                self.names_one_behind(mesh, &policies[position].metadata.namespace, rule)
+                self.names_one_behind(&policies[position].metadata.namespace, rule)
             };
             let comes =
                 self.is_called(policies, &selecting) || rules(policies, &selecting).any(named);
@@ -333,8 +342,7 @@ impl<'a> Front<'a> {
                 continue;
             }
             let beyond = self.behind.values().filter(|behind| {
-                let labels = labels_of(mesh, &behind.workload.object.namespace);
-                let pods = behind.pods(labels.as_ref());
+                let pods = behind.pods();
                 !behind.ports.iter().all(|port| {
                     rules(policies, &selecting).any(|(position, _, rule)| {
                         let home = &policies[position].metadata.namespace;
@@ -363,10 +371,9 @@ impl<'a> Front<'a> {
     }
 
     /// Whether a rule names a pod behind it.
-    fn names_one_behind(&self, mesh: &Mesh, home: &Name, rule: &PolicyRule) -> bool {
+    fn names_one_behind(&self, home: &Name, rule: &PolicyRule) -> bool {
         self.behind.values().any(|behind| {
-            let labels = labels_of(mesh, &behind.workload.object.namespace);
-            let pods = behind.pods(labels.as_ref());
+            let pods = behind.pods();
             let mut peers = rule.peers.iter();
             let named = peers.any(|is| Peer { home, is }.means(&pods));
             named && (admits_hbone(rule) || behind.is_led_to(rule))
@@ -375,11 +382,11 @@ impl<'a> Front<'a> {
 }
 
 impl<'a> Behind<'a> {
-    /// Its pods; `labels` are those of their namespace.
-    pub(crate) fn pods<'p>(&'p self, labels: Option<&'p Labels>) -> Pods<'p> {
+    /// Its pods.
+    pub(crate) fn pods(&self) -> Pods<'_> {
         Pods {
             namespace: &self.workload.object.namespace,
-            namespace_labels: labels,
+            namespace_labels: self.home_labels.as_ref(),
             labels: &self.workload.labels,
         }
     }
@@ -453,6 +460,19 @@ fn callers_by<'a>(
 pub(crate) fn admits(rule: &PolicyRule, home: &Name, pods: &Pods<'_>) -> bool {
     let mut peers = rule.peers.iter();
     rule.peers.is_empty() || peers.any(|is| Peer { home, is }.means(pods))
+}
+
+/// Whether others than Services of its own namespace may be behind a waypoint that is there.
+fn serves_others(mesh: &Mesh, waypoint: &ObjectRef) -> bool {
+    let Some(known) = mesh.waypoint(waypoint) else {
+        return false;
+    };
+    let mut outside = mesh.within::<ServiceEntry>(&waypoint.namespace).iter();
+    let bound = |entry: &Object<ServiceEntry>| {
+        let labels = &entry.metadata.labels;
+        labels.has(USE_WAYPOINT, &waypoint.name)
+    };
+    known.admits_others() || outside.any(bound)
 }
 
 /// The labels of a namespace, if they are known.

@@ -57,14 +57,15 @@ impl<'a> Hop<'a> {
         let is_open = inward.is_empty();
         let today = coming(&inward);
         let missing = callers.beyond(&today);
-        let narrow = is_open && callers != Whom::Everyone;
+        // Who else may be behind it would be cut off from callers that are not known.
+        let narrow = is_open && !front.serves_others && callers != Whom::Everyone;
         let ingress = narrow || !missing.is_empty();
         let coming = match (may_write && ingress, narrow) {
             (false, _) => today,
             (true, true) => callers.clone(),
             (true, false) => today.or(callers.clone()),
         };
-        let out_of_reach = out_of_reach(mesh, front, &outward);
+        let out_of_reach = out_of_reach(front, &outward);
         let egress = !outward.is_empty()
             && (!out_of_reach.is_empty() || !asks_istiod(mesh, &outward) || !asks_names(&outward));
         let mut isolating = inward;
@@ -178,17 +179,12 @@ fn coming<'a>(policies: &[&'a Object<NetworkPolicy>]) -> Whom<'a> {
 }
 
 /// The workloads behind a waypoint to which policies do not let it, and will not.
-fn out_of_reach<'a>(
-    mesh: &Mesh,
-    front: &Front<'a>,
-    policies: &[&Object<NetworkPolicy>],
-) -> Vec<&'a Workload> {
+fn out_of_reach<'a>(front: &Front<'a>, policies: &[&Object<NetworkPolicy>]) -> Vec<&'a Workload> {
     if policies.is_empty() {
         return Vec::new();
     }
     let behind = front.behind.values().filter(|behind| {
-        let labels = labels_of(mesh, &behind.workload.object.namespace);
-        let pods = behind.pods(labels.as_ref());
+        let pods = behind.pods();
         !rules(policies).any(|(home, rule)| {
             (admits_hbone(rule) || is_closed(rule, Direction::Egress)) && admits(rule, home, &pods)
         })

@@ -229,7 +229,7 @@ fn more_come(front: &Front<'_>, hop: &Hop<'_>, draft: &mut Draft) {
             continue;
         }
         let says = format!(
-            "through {waypoint}, which is in front of other pods too, {} is reached by more than it \
+            "through {waypoint}, which others may call too, {} is reached by more than it \
              was: {}",
             behind.workload.object.short(),
             more.words()

@@ -471,3 +471,36 @@ fn what_is_made_takes_a_free_name() {
     assert_eq!(spec_of(&result, "NetworkPolicy/waypoint"), None);
     assert!(spec_of(&result, "NetworkPolicy/waypoint-2").is_some());
 }
+
+#[test]
+fn a_waypoint_that_may_serve_others_is_not_closed_to_their_callers() {
+    let gateway = |from: &str| {
+        format!(
+            "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\n\
+             metadata: {{name: waypoint, namespace: shop, labels: {{istio.io/waypoint-for: service}}}}\n\
+             spec: {{gatewayClassName: istio-waypoint, listeners: [{{name: mesh, port: 15008, \
+             protocol: HBONE, allowedRoutes: {{namespaces: {{from: {from}}}}}}}]}}\n---\n"
+        )
+    };
+    let pay = format!(
+        "{}{}",
+        routed("pay", TO_PAY),
+        policy("pay", &format!("[{{{FROM_WEB}}}]"))
+    );
+    let own = translated(&format!("{pay}{}", gateway("Same")), &[]);
+    assert!(spec_of(&own, "NetworkPolicy/waypoint").is_some());
+    assert_eq!(fidelity(&own, "pay"), Fidelity::Equivalent);
+
+    let host = "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\n\
+        metadata: {name: out, namespace: shop, labels: {istio.io/use-waypoint: waypoint}}\n\
+        spec: {hosts: [out.example.com], ports: [{number: 443, name: tls, protocol: TLS}]}\n---\n";
+    for more in [gateway("All"), format!("{}{host}", gateway("Same"))] {
+        let result = translated(&format!("{pay}{more}"), &[]);
+        assert_eq!(spec_of(&result, "NetworkPolicy/waypoint"), None);
+        assert_eq!(fidelity(&result, "pay"), Fidelity::Lossy);
+        assert!(
+            said(&result)
+                .contains("Deployment/pay is reached by more than it was: everyone in the mesh")
+        );
+    }
+}
