@@ -120,8 +120,11 @@ fn comes_through(
     Err(Error::new(format!("it does not come through: {runs:?}")))
 }
 
-/// There and back, with each fault done to each request once in all turns.
-fn there_and_back(turns: impl Iterator<Item = usize>) -> Result {
+/// There and back, with each fault done to each request once in all turns: two of four are taken each time,
+/// and all by `make soak`.
+fn there_and_back(turns: [usize; 4]) -> Result {
+    let every = std::env::var_os("KUBECTL_AMBIENT_EVERY_CUT").is_some();
+    let turns = turns.into_iter().step_by(if every { 1 } else { 2 });
     let plane = journey::plane()?;
     let journey = Journey::shop(plane)?;
     let start = journey.snapshot()?;
@@ -156,12 +159,12 @@ fn told(done: &Done, on: &[&str]) -> bool {
 
 #[test]
 fn a_bad_line_is_got_over() -> Result {
-    there_and_back([0, 2, 4, 6].into_iter())
+    there_and_back([0, 2, 4, 6])
 }
 
 #[test]
 fn another_bad_line_is_got_over() -> Result {
-    there_and_back([1, 3, 5, 7].into_iter())
+    there_and_back([1, 3, 5, 7])
 }
 
 /// Whoever may do all this, in a namespace.
