@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::Plan;
 use crate::inventory::Listed;
 use crate::kinds::authorization::{AuthorizationPolicy, PeerAuthentication, RequestAuthentication};
+use crate::kinds::network_policy::NetworkPolicy;
 use crate::kinds::service::Service;
 use crate::kinds::traffic::VirtualService;
 use crate::kinds::{Name, Resource};
@@ -24,6 +25,7 @@ pub fn seen(mesh: &Mesh, namespace: &Name) -> BTreeSet<String> {
     keys::<AuthorizationPolicy>(mesh, namespace, &mut all);
     keys::<RequestAuthentication>(mesh, namespace, &mut all);
     keys::<PeerAuthentication>(mesh, namespace, &mut all);
+    keys::<NetworkPolicy>(mesh, namespace, &mut all);
     keys::<VirtualService>(mesh, namespace, &mut all);
     keys::<Service>(mesh, namespace, &mut all);
     let workloads = mesh.workloads_in(namespace).iter();

@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn the_program_is_named_by_its_file() {
         for (called, expected) in [
-            ("/root/.krew/bin/kubectl-ambient", "kubectl-ambient"),
+            ("/home/ann/.krew/bin/kubectl-ambient", "kubectl-ambient"),
             ("kubectl-istio_ambient.exe", "kubectl-istio_ambient"),
         ] {
             assert_eq!(file_name(OsStr::new(called)), expected);
