@@ -17,6 +17,7 @@ mod lenient;
 pub mod meta;
 pub mod network_policy;
 pub mod path;
+pub mod plugin_policy;
 pub mod pod;
 pub mod selector;
 pub mod service;

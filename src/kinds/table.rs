@@ -22,6 +22,15 @@ macro_rules! for_each_kind {
             (Rollout, rollouts, crate::kinds::workload::Rollout, "argoproj.io", ["v1alpha1"], "rollouts", Namespaced, "Rollout"),
             (PodDisruptionBudget, disruption_budgets, crate::kinds::disruption_budget::PodDisruptionBudget, "policy", ["v1"], "poddisruptionbudgets", Namespaced, "PodDisruptionBudget"),
             (NetworkPolicy, network_policies, crate::kinds::network_policy::NetworkPolicy, "networking.k8s.io", ["v1"], "networkpolicies", Namespaced, "NetworkPolicy"),
+            (CiliumNetworkPolicy, cilium_policies, crate::kinds::plugin_policy::CiliumNetworkPolicy, "cilium.io", ["v2"], "ciliumnetworkpolicies", Namespaced, "CiliumNetworkPolicy"),
+            (CiliumClusterwideNetworkPolicy, cilium_clusterwide_policies, crate::kinds::plugin_policy::CiliumClusterwideNetworkPolicy, "cilium.io", ["v2"], "ciliumclusterwidenetworkpolicies", Cluster, "CiliumClusterwideNetworkPolicy"),
+            (CalicoNetworkPolicy, calico_policies, crate::kinds::plugin_policy::CalicoNetworkPolicy, "projectcalico.org", ["v3"], "networkpolicies", Namespaced, "NetworkPolicy"),
+            (CalicoGlobalNetworkPolicy, calico_global_policies, crate::kinds::plugin_policy::CalicoGlobalNetworkPolicy, "projectcalico.org", ["v3"], "globalnetworkpolicies", Cluster, "GlobalNetworkPolicy"),
+            (CalicoStoredNetworkPolicy, calico_stored_policies, crate::kinds::plugin_policy::CalicoStoredNetworkPolicy, "crd.projectcalico.org", ["v1"], "networkpolicies", Namespaced, "NetworkPolicy"),
+            (CalicoStoredGlobalNetworkPolicy, calico_stored_global_policies, crate::kinds::plugin_policy::CalicoStoredGlobalNetworkPolicy, "crd.projectcalico.org", ["v1"], "globalnetworkpolicies", Cluster, "GlobalNetworkPolicy"),
+            (AdminNetworkPolicy, admin_policies, crate::kinds::plugin_policy::AdminNetworkPolicy, "policy.networking.k8s.io", ["v1alpha1"], "adminnetworkpolicies", Cluster, "AdminNetworkPolicy"),
+            (BaselineAdminNetworkPolicy, baseline_admin_policies, crate::kinds::plugin_policy::BaselineAdminNetworkPolicy, "policy.networking.k8s.io", ["v1alpha1"], "baselineadminnetworkpolicies", Cluster, "BaselineAdminNetworkPolicy"),
+            (ClusterNetworkPolicy, cluster_policies, crate::kinds::plugin_policy::ClusterNetworkPolicy, "policy.networking.k8s.io", ["v1alpha2"], "clusternetworkpolicies", Cluster, "ClusterNetworkPolicy"),
             (MutatingWebhookConfiguration, webhooks, crate::kinds::installation::MutatingWebhookConfiguration, "admissionregistration.k8s.io", ["v1"], "mutatingwebhookconfigurations", Cluster, "MutatingWebhookConfiguration"),
             (CustomResourceDefinition, crds, crate::kinds::installation::CustomResourceDefinition, "apiextensions.k8s.io", ["v1"], "customresourcedefinitions", Cluster, "CustomResourceDefinition"),
             (AuthorizationPolicy, authorization_policies, crate::kinds::authorization::AuthorizationPolicy, "security.istio.io", ["v1", "v1beta1"], "authorizationpolicies", Namespaced, "AuthorizationPolicy"),
@@ -112,10 +121,13 @@ impl Kind {
             .find(|kind| kind.written() == written && kind.group() == group)
     }
 
-    /// The kind as a person reads it: the two Gateways are told apart.
+    /// The kind as a person reads it: kinds of one name are told apart by their group.
     pub const fn label(self) -> &'static str {
         match self {
             Kind::IstioGateway => "Gateway.networking.istio.io",
+            Kind::CalicoNetworkPolicy => "NetworkPolicy.projectcalico.org",
+            Kind::CalicoStoredNetworkPolicy => "NetworkPolicy.crd.projectcalico.org",
+            Kind::CalicoStoredGlobalNetworkPolicy => "GlobalNetworkPolicy.crd.projectcalico.org",
             _ => self.written(),
         }
     }

@@ -36,6 +36,9 @@ const LOCAL: KindSet = KindSet::of(&[
     Kind::CronJob,
     Kind::PodDisruptionBudget,
     Kind::NetworkPolicy,
+    Kind::CiliumNetworkPolicy,
+    Kind::CalicoNetworkPolicy,
+    Kind::CalicoStoredNetworkPolicy,
 ]);
 
 /// Kinds that are never listed. Of ReplicaSets there are ten to a Deployment, and of ConfigMaps only
