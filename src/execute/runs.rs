@@ -205,8 +205,9 @@ impl Runs {
             let carried = match looked {
                 Err(error) => Err(error),
                 Ok(()) => {
-                    self.locked(client, &lock, journal, going_on, settings, listener)
-                        .await
+                    let locked = self.locked(client, &lock, journal, going_on, settings, listener);
+                    // It holds all that is read of a mesh on the way.
+                    Box::pin(locked).await
                 }
             };
             // A write may be under way still: the Lease is left to expire.

@@ -22,14 +22,24 @@ const PROBES: &str = "169.254.7.127";
 pub struct PluginRules {
     /// The pods that it is for.
     pub chosen: Chosen,
-    /// Whether a rule that admits names the tunnel's port, or the address of probes in ambient mode.
-    pub names_tunnel: bool,
-    /// Whether it names other ports.
-    pub names_ports: bool,
+    /// The ports that it names.
+    pub ports: Ports,
     /// Whether it looks into requests.
     pub judges_requests: bool,
     /// Whether it has a say in what its pods connect to.
     pub restricts_egress: bool,
+}
+
+/// The ports that a policy names, the most telling of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ports {
+    /// None.
+    #[default]
+    None,
+    /// Not that of the tunnel.
+    Others,
+    /// That of the tunnel in a rule that admits, or the address of probes in ambient mode.
+    Tunnel,
 }
 
 /// The pods that a policy is for.
@@ -53,8 +63,12 @@ impl From<Value> for PluginRules {
     fn from(spec: Value) -> Self {
         let mut rules = Self {
             chosen: Chosen::of(&spec),
-            restricts_egress: ["egress", "egressDeny"].iter().any(|part| spec.get(part).is_some())
-                || spec["types"].as_array().is_some_and(|types| types.contains(&Value::from("Egress"))),
+            restricts_egress: ["egress", "egressDeny"]
+                .iter()
+                .any(|part| spec.get(part).is_some())
+                || spec["types"]
+                    .as_array()
+                    .is_some_and(|types| types.contains(&Value::from("Egress"))),
             ..Self::default()
         };
         rules.look(&spec, true);
@@ -71,14 +85,18 @@ impl PluginRules {
                 let denies = fields.get("action").and_then(Value::as_str) == Some("Deny");
                 for (key, value) in fields {
                     self.judges_requests |= matches!(key.as_str(), "http" | "kafka" | "l7proto");
-                    self.names_ports |= matches!(key.as_str(), "toPorts" | "ports" | "destinationPorts");
+                    if matches!(key.as_str(), "toPorts" | "ports" | "destinationPorts") {
+                        self.ports = self.ports.max(Ports::Others);
+                    }
                     self.look(value, admits && !denies && !key.ends_with("Deny"));
                 }
             }
-            Value::String(text) if admits => {
-                self.names_tunnel |= text == TUNNEL || text.starts_with(PROBES);
+            Value::String(text) if admits && (text == TUNNEL || text.starts_with(PROBES)) => {
+                self.ports = Ports::Tunnel;
             }
-            Value::Number(number) if admits => self.names_tunnel |= number.to_string() == TUNNEL,
+            Value::Number(number) if admits && number.to_string() == TUNNEL => {
+                self.ports = Ports::Tunnel;
+            }
             _ => {}
         }
     }
@@ -96,13 +114,18 @@ impl Chosen {
             if let Some(pods) = subject.get("pods") {
                 read(&pods["namespaceSelector"]).zip(read(&pods["podSelector"]))
             } else {
-                read(&subject["namespaces"]).map(|namespaces| (namespaces, LabelSelector::default()))
+                read(&subject["namespaces"])
+                    .map(|namespaces| (namespaces, LabelSelector::default()))
             }
         } else {
-            let expression = |field: &str| spec.get(field).and_then(Value::as_str).unwrap_or_default();
+            let expression =
+                |field: &str| spec.get(field).and_then(Value::as_str).unwrap_or_default();
             calico(expression("namespaceSelector"), expression("selector"))
         };
-        chosen.map_or(Self::Undecided, |(namespaces, pods)| Self::Pods { namespaces, pods })
+        chosen.map_or(Self::Undecided, |(namespaces, pods)| Self::Pods {
+            namespaces,
+            pods,
+        })
     }
 }
 
@@ -120,7 +143,11 @@ fn cilium(selector: &LabelSelector) -> Option<(LabelSelector, LabelSelector)> {
     let [mut namespaces, mut pods] = labels.map(having);
     for requirement in &selector.match_expressions {
         let (of_namespace, key) = cilium_key(&requirement.key)?;
-        let part = if of_namespace { &mut namespaces } else { &mut pods };
+        let part = if of_namespace {
+            &mut namespaces
+        } else {
+            &mut pods
+        };
         let mut requirement = requirement.clone();
         requirement.key = key;
         part.match_expressions.push(requirement);
@@ -130,7 +157,10 @@ fn cilium(selector: &LabelSelector) -> Option<(LabelSelector, LabelSelector)> {
 
 /// A key without its prefixes, and whether it is one of the namespace; none for what is no label of either.
 fn cilium_key(key: &str) -> Option<(bool, String)> {
-    let key = ["k8s:", "any:", "k8s.", "any."].iter().find_map(|source| key.strip_prefix(source)).unwrap_or(key);
+    let key = ["k8s:", "any:", "k8s.", "any."]
+        .iter()
+        .find_map(|source| key.strip_prefix(source))
+        .unwrap_or(key);
     if key == "io.kubernetes.pod.namespace" {
         return Some((true, NAME.to_owned()));
     }
@@ -152,7 +182,10 @@ fn calico(namespaces: &str, pods: &str) -> Option<(LabelSelector, LabelSelector)
             }
             let (key, value) = term.split_once("==")?;
             let (key, value) = (key.trim(), value.trim());
-            let plain = |text: &str| text.chars().all(|it| it.is_alphanumeric() || "-_./".contains(it));
+            let plain = |text: &str| {
+                text.chars()
+                    .all(|it| it.is_alphanumeric() || "-_./".contains(it))
+            };
             let value = value.strip_prefix(['"', '\''])?.strip_suffix(['"', '\''])?;
             if !plain(key) || !plain(value) {
                 return None;
@@ -181,7 +214,9 @@ fn calico(namespaces: &str, pods: &str) -> Option<(LabelSelector, LabelSelector)
 
 /// A selector of these labels.
 fn having(labels: Vec<(String, String)>) -> LabelSelector {
-    let pairs = labels.into_iter().map(|(key, value)| (Name::from(key), Name::from(value)));
+    let pairs = labels
+        .into_iter()
+        .map(|(key, value)| (Name::from(key), Name::from(value)));
     LabelSelector {
         match_labels: Labels::from_pairs(pairs.collect()),
         ..LabelSelector::default()
@@ -218,23 +253,23 @@ macro_rules! plugin_policies {
     )+};
 }
 plugin_policies!(
-    /// A CiliumNetworkPolicy.
+    /// A `CiliumNetworkPolicy`.
     CiliumNetworkPolicy,
-    /// A CiliumClusterwideNetworkPolicy.
+    /// A `CiliumClusterwideNetworkPolicy`.
     CiliumClusterwideNetworkPolicy,
-    /// Calico's NetworkPolicy, as its API server has it.
+    /// Calico's `NetworkPolicy`, as its API server has it.
     CalicoNetworkPolicy,
-    /// Calico's GlobalNetworkPolicy, as its API server has it.
+    /// Calico's `GlobalNetworkPolicy`, as its API server has it.
     CalicoGlobalNetworkPolicy,
-    /// Calico's NetworkPolicy, as it is stored where its API server is not installed.
+    /// Calico's `NetworkPolicy`, as it is stored where its API server is not installed.
     CalicoStoredNetworkPolicy,
-    /// Calico's GlobalNetworkPolicy, as it is stored where its API server is not installed.
+    /// Calico's `GlobalNetworkPolicy`, as it is stored where its API server is not installed.
     CalicoStoredGlobalNetworkPolicy,
-    /// An AdminNetworkPolicy.
+    /// An `AdminNetworkPolicy`.
     AdminNetworkPolicy,
-    /// A BaselineAdminNetworkPolicy.
+    /// A `BaselineAdminNetworkPolicy`.
     BaselineAdminNetworkPolicy,
-    /// A ClusterNetworkPolicy, which took the place of both.
+    /// A `ClusterNetworkPolicy`, which took the place of both.
     ClusterNetworkPolicy,
 );
 
@@ -258,26 +293,47 @@ mod tests {
         let named = |name: &str| labels("kubernetes.io/metadata.name", name);
         for (spec, expected) in [
             (json!({"endpointSelector": {}}), pods(all(), all())),
-            (json!({"endpointSelector": labels("k8s:app", "a")}), pods(all(), labels("app", "a"))),
-            (json!({"endpointSelector": labels("k8s:io.kubernetes.pod.namespace", "n")}), pods(named("n"), all())),
+            (
+                json!({"endpointSelector": labels("k8s:app", "a")}),
+                pods(all(), labels("app", "a")),
+            ),
+            (
+                json!({"endpointSelector": labels("k8s:io.kubernetes.pod.namespace", "n")}),
+                pods(named("n"), all()),
+            ),
             (
                 json!({"endpointSelector": labels("k8s:io.cilium.k8s.namespace.labels.team", "t")}),
                 pods(labels("team", "t"), all()),
             ),
-            (json!({"endpointSelector": labels("io.cilium.k8s.policy.cluster", "c")}), Chosen::Undecided),
+            (
+                json!({"endpointSelector": labels("io.cilium.k8s.policy.cluster", "c")}),
+                Chosen::Undecided,
+            ),
             (json!({"endpointSelector": 7}), Chosen::Undecided),
             (json!({"nodeSelector": {}}), Chosen::Nodes),
-            (json!({"subject": {"namespaces": labels("team", "t")}}), pods(labels("team", "t"), all())),
+            (
+                json!({"subject": {"namespaces": labels("team", "t")}}),
+                pods(labels("team", "t"), all()),
+            ),
             (
                 json!({"subject": {"pods": {"namespaceSelector": {}, "podSelector": labels("app", "a")}}}),
                 pods(all(), labels("app", "a")),
             ),
             (json!({"selector": "all()"}), pods(all(), all())),
             (json!({}), pods(all(), all())),
-            (json!({"selector": "app == 'a' && projectcalico.org/namespace == \"n\""}), pods(named("n"), labels("app", "a"))),
-            (json!({"namespaceSelector": "projectcalico.org/name == 'n'"}), pods(named("n"), all())),
+            (
+                json!({"selector": "app == 'a' && projectcalico.org/namespace == \"n\""}),
+                pods(named("n"), labels("app", "a")),
+            ),
+            (
+                json!({"namespaceSelector": "projectcalico.org/name == 'n'"}),
+                pods(named("n"), all()),
+            ),
             (json!({"selector": "app != 'a'"}), Chosen::Undecided),
-            (json!({"selector": "app == 'a' || has(b)"}), Chosen::Undecided),
+            (
+                json!({"selector": "app == 'a' || has(b)"}),
+                Chosen::Undecided,
+            ),
         ] {
             assert_eq!(PluginRules::from(spec.clone()).chosen, expected, "{spec}");
         }
@@ -285,21 +341,33 @@ mod tests {
 
     #[test]
     fn a_port_that_is_denied_is_not_named() {
-        let named = |spec: Value| PluginRules::from(spec).names_tunnel;
+        let named = |spec: Value| PluginRules::from(spec).ports == Ports::Tunnel;
         let ports = json!([{"ports": [{"port": "15008", "protocol": "TCP"}]}]);
         assert!(named(json!({"ingress": [{"toPorts": ports}]})));
         assert!(!named(json!({"ingressDeny": [{"toPorts": ports}]})));
-        assert!(named(json!({"ingress": [{"action": "Allow", "destination": {"ports": [15008]}}]})));
-        assert!(!named(json!({"ingress": [{"action": "Deny", "destination": {"ports": [15008]}}]})));
-        assert!(named(json!({"ingress": [{"fromCIDR": ["169.254.7.127/32"]}]})));
-        assert!(!named(json!({"ingress": [{"toPorts": [{"ports": [{"port": "8080"}]}]}]})));
+        assert!(named(
+            json!({"ingress": [{"action": "Allow", "destination": {"ports": [15008]}}]})
+        ));
+        assert!(!named(
+            json!({"ingress": [{"action": "Deny", "destination": {"ports": [15008]}}]})
+        ));
+        assert!(named(
+            json!({"ingress": [{"fromCIDR": ["169.254.7.127/32"]}]})
+        ));
+        assert!(!named(
+            json!({"ingress": [{"toPorts": [{"ports": [{"port": "8080"}]}]}]})
+        ));
     }
 
     #[test]
     fn what_looks_into_requests_is_told_from_names_of_hosts() {
         let judges = |spec: Value| PluginRules::from(spec).judges_requests;
-        assert!(judges(json!({"ingress": [{"toPorts": [{"rules": {"http": [{"path": "/a"}]}}]}]})));
+        assert!(judges(
+            json!({"ingress": [{"toPorts": [{"rules": {"http": [{"path": "/a"}]}}]}]})
+        ));
         assert!(judges(json!({"ingress": [{"http": {"methods": ["GET"]}}]})));
-        assert!(!judges(json!({"egress": [{"toPorts": [{"rules": {"dns": [{"matchPattern": "*"}]}}]}]})));
+        assert!(!judges(
+            json!({"egress": [{"toPorts": [{"rules": {"dns": [{"matchPattern": "*"}]}}]}]})
+        ));
     }
 }

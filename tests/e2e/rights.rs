@@ -89,7 +89,12 @@ fn check_works_with_its_role_and_without_a_rule_is_undecided() -> Result {
         checker.permit(&without(&all, index))?;
         let done = check(&checker)?;
         let journals = rule.contains("configmaps") && rule.contains("list");
-        let absent = ["argoproj.io", "cilium.io", "projectcalico.org", "policy.networking.k8s.io"];
+        let absent = [
+            "argoproj.io",
+            "cilium.io",
+            "projectcalico.org",
+            "policy.networking.k8s.io",
+        ];
         if absent.iter().any(|group| rule.contains(group)) {
             // Not served here: there is nothing to be looked at.
             assert_eq!(essence(&done.exited(0)?.json()?), admin);

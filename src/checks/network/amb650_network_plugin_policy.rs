@@ -12,7 +12,7 @@ use crate::kinds::path::field;
 use crate::kinds::plugin_policy::{
     AdminNetworkPolicy, BaselineAdminNetworkPolicy, CalicoGlobalNetworkPolicy, CalicoNetworkPolicy,
     CalicoStoredGlobalNetworkPolicy, CalicoStoredNetworkPolicy, Chosen, CiliumClusterwideNetworkPolicy,
-    CiliumNetworkPolicy, ClusterNetworkPolicy, PluginPolicy, PluginRules,
+    CiliumNetworkPolicy, ClusterNetworkPolicy, PluginPolicy, PluginRules, Ports,
 };
 use crate::kinds::{Kind, KindSet, Name, ObjectRef};
 use crate::mesh::namespaces::Namespace;
@@ -149,9 +149,9 @@ fn judge(mesh: &Mesh, namespace: &Namespace, policy: &Policy<'_>, out: &mut Sink
     let any = |has: fn(&PluginRules) -> bool| rules.iter().any(|rules| has(rules));
     let (admitted, evidence) = if any(|rules| rules.judges_requests) {
         (false, format!("it looks into requests, and in ambient mode the network sees only connections to TCP {HBONE}"))
-    } else if any(|rules| rules.names_tunnel) {
+    } else if any(|rules| rules.ports == Ports::Tunnel) {
         (true, format!("it names TCP {HBONE} or the address of probes, whether for all that need it is not known"))
-    } else if any(|rules| rules.names_ports) {
+    } else if any(|rules| rules.ports == Ports::Others) {
         (false, format!("it names ports, and not TCP {HBONE}, on which connections arrive in ambient mode"))
     } else {
         (false, format!("it names nothing of TCP {HBONE}, on which connections arrive in ambient mode, or of a waypoint"))
@@ -184,7 +184,7 @@ fn elsewhere(view: &View<'_>, policies: &[Policy<'_>], out: &mut Sink<'_>) {
     let mesh = view.mesh;
     let is_wide = |policy: &&Policy<'_>| {
         let home = &policy.object.namespace;
-        let restricts = policy.rules.iter().any(|rules| rules.restricts_egress && !rules.names_tunnel);
+        let restricts = policy.rules.iter().any(|rules| rules.restricts_egress && rules.ports != Ports::Tunnel);
         !home.is_empty()
             && restricts
             && !view.judges(home)
