@@ -202,13 +202,12 @@ impl Runs {
         let lock = self.session.run(async |client| self.lock(client).await)?;
         let looked = self.session.beside(look);
         self.session.run(async |client| {
-            let carried = match looked {
-                Err(error) => Err(error),
-                Ok(()) => {
-                    let locked = self.locked(client, &lock, journal, going_on, settings, listener);
-                    // It holds all that is read of a mesh on the way.
-                    Box::pin(locked).await
-                }
+            let carried = if let Err(error) = looked {
+                Err(error)
+            } else {
+                let locked = self.locked(client, &lock, journal, going_on, settings, listener);
+                // It holds all that is read of a mesh on the way.
+                Box::pin(locked).await
             };
             // A write may be under way still: the Lease is left to expire.
             let at_once = matches!(&carried, Err(error) if matches!(error.exit, Exit::Interrupted | Exit::Terminated));
