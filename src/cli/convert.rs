@@ -19,7 +19,7 @@ use crate::checks::{self, Scope};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::inventory::Input;
-use crate::kinds::{KindSet, Name, ObjectRef};
+use crate::kinds::{Name, ObjectRef};
 use crate::mesh::Mesh;
 use crate::plan::{self, Obstacle, Plan};
 use crate::render::Format;
@@ -189,7 +189,7 @@ pub(super) fn run(args: &ConvertArgs, context: &Context<'_>) -> Result<Exit, Err
         ..
     } = load_whole(
         &args.scope,
-        reads(),
+        plan::reads(),
         translate::WRITES,
         Unnamed::Moving,
         context,
@@ -227,10 +227,9 @@ pub(super) fn run(args: &ConvertArgs, context: &Context<'_>) -> Result<Exit, Err
         let planned = plans(args, &mesh, &scope, &decision, &options, &accepted);
         if let Some(runs) = &runs {
             let reread = || anew::again(args, &reasons, &accepted, context);
-            let accepted = accepted.clone();
-            return moving::apply_first(
-                &args.run, runs, &mesh, planned, accepted, &reread, context,
-            );
+            let asked = plan::Asked::of(&options, args.run.delete_bare_pods);
+            let asked = (asked, accepted.clone());
+            return moving::apply_first(&args.run, runs, &mesh, planned, asked, &reread, context);
         }
         saved::save_only(&args.run, &planned, None, context)?;
         let entry = |(plan, found): &(Plan, Vec<Obstacle>)| PlanEntry::new(plan, found);
@@ -263,11 +262,6 @@ fn not_standard_input(args: &ConvertArgs) -> Result<(), Error> {
         return Err(Error::new(Exit::Usage, message).hint("`-o yaml` prints the objects instead"));
     }
     Ok(())
-}
-
-/// The kinds that are asked of a cluster: what stands in the way is what all checks find.
-fn reads() -> KindSet {
-    checks::all().fold(translate::READS, |all, check| all.and(check.meta().reads))
 }
 
 /// What stands in the way of each namespace that changes, beside what is refused: what `check` finds.
@@ -339,33 +333,17 @@ fn plans(
 ) -> Vec<(Plan, Vec<Obstacle>)> {
     let all: Vec<_> = checks::all().collect();
     let judgement = checks::judge(mesh, scope, &all, false);
-    let guarded = options.guard.is_some();
     let each = scope.iter().filter(|name| mesh.namespace(name).is_some());
     each.map(|namespace| {
         let ground = plan::Ground {
             mesh,
             namespace,
             decision,
-            guarded,
+            guarded: options.guard.is_some(),
             deferred: &options.deferred,
             delete_bare_pods: args.run.delete_bare_pods,
         };
-        let (made, mut past) = plan::plan(&ground);
-        for obstacle in &mut past {
-            obstacle.accepted = obstacle
-                .id
-                .as_ref()
-                .and_then(|id| accepted.get(id))
-                .cloned();
-        }
-        let mut obstacles = plan::obstacles(mesh, namespace, &judgement, decision, accepted);
-        // What is done already needs nothing any more.
-        if made.is_empty() {
-            obstacles.retain(|obstacle| obstacle.id.is_none());
-        } else {
-            obstacles.extend(past);
-        }
-        (made, obstacles)
+        plan::judged(&ground, &judgement, accepted)
     })
     .collect()
 }

@@ -1,6 +1,6 @@
 //! `rollback`: what a run did is undone.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Args;
 
@@ -9,14 +9,13 @@ use super::convert::known::{readable, same_place};
 use super::convert::moving::tell;
 use super::input::{Unnamed, load_whole};
 use super::scope::ScopeArgs;
-use crate::checks;
 use crate::client::{ConnectOptions, RequestTimeout, WriteOptions};
 use crate::error::Error;
 use crate::execute::{Found, Runs, Settings};
 use crate::exit::Exit;
 use crate::journal::machine::Until;
 use crate::journal::{Ended, Header, Journal, Purpose, RunId, VERSION, undo};
-use crate::plan::{Direction, Plan, StepId, back_by_hand};
+use crate::plan::{self, Direction, Plan, StepId, back_by_hand};
 use crate::report::RunReport;
 use crate::report::plan::PlanEntry;
 use crate::translate;
@@ -147,12 +146,19 @@ pub(super) fn run(args: &RollbackArgs, context: &Context<'_>) -> Result<Exit, Er
         without_hand(args)?;
         work(&runs, &back, &known)?
     };
-    if let Work::Open(_, journal) = &work {
-        runs.review(&journal.plan)?;
-    } else if let Work::New { journal, .. } = &work {
-        runs.review(&journal.plan)?;
+    let plan = match &work {
+        Work::Open(_, journal) => Some(&journal.plan),
+        Work::New { journal, .. } => Some(&journal.plan),
+        Work::Nothing(_) => None,
+    };
+    if let Some(plan) = plan {
+        runs.review(plan)?;
     }
     announce(&work, context);
+    let kept = plan.map(|plan| runs.kept_waypoints(plan)).transpose()?;
+    for (gateway, why) in kept.into_iter().flatten() {
+        context.ui.note(&format!("{gateway} is kept: it {why}"));
+    }
     if args.dry_run {
         return Ok(Exit::Ok);
     }
@@ -345,8 +351,13 @@ fn without_hand(args: &RollbackArgs) -> Result<(), Error> {
 fn by_hand<'k>(args: &RollbackArgs, runs: &Runs, context: &Context<'_>) -> Result<Work<'k>, Error> {
     let namespace = runs.namespace();
     let scope = ScopeArgs::of(namespace);
-    let kinds = checks::all().fold(translate::READS, |all, check| all.and(check.meta().reads));
-    let loaded = load_whole(&scope, kinds, translate::WRITES, Unnamed::All, context)?;
+    let loaded = load_whole(
+        &scope,
+        plan::reads(),
+        translate::WRITES,
+        Unnamed::All,
+        context,
+    )?;
     let mesh = &loaded.mesh;
     let (plan, obstacles) = back_by_hand(
         mesh,
@@ -404,10 +415,12 @@ fn begun(
         began,
         who: runs.who(),
         client: env!("CARGO_PKG_VERSION").to_owned(),
-        accepted: std::collections::BTreeMap::new(),
+        accepted: BTreeMap::new(),
         revision: undone.and_then(|(_, of)| of.header.revision.clone()),
         to: to.cloned(),
         seen: undone.map_or_else(BTreeSet::new, |(_, of)| of.header.seen.clone()),
+        around: undone.map_or_else(BTreeMap::new, |(_, of)| of.header.around.clone()),
+        asked: undone.and_then(|(_, of)| of.header.asked.clone()),
         parallel: undone.map_or(2, |(_, of)| of.header.parallel),
         timeout: undone.map_or(600, |(_, of)| of.header.timeout),
     };

@@ -1,45 +1,56 @@
 //! What has come to a namespace while it is being moved.
 
 use crate::client::Client;
+use crate::error::Error;
+use crate::exit::Exit;
 use crate::journal::Journal;
-use crate::kinds::KindSet;
 use crate::mesh::Mesh;
-use crate::plan::{Direction, seen};
+use crate::plan::{self, Direction, Since, seen};
 use crate::source::live::{LiveRequest, Namespaces, read};
 use crate::translate;
 
-/// Fails with what a plan knows nothing of, or with what cannot be looked at.
-pub(super) async fn newcomers(client: &Client, journal: &Journal) -> Result<(), String> {
-    let known = &journal.header.seen;
+/// What a plan knows nothing of and that would make another of it, in words.
+///
+/// # Errors
+/// When something cannot be looked at.
+pub(super) async fn newcomers(client: &Client, journal: &Journal) -> Result<Vec<String>, Error> {
+    let header = &journal.header;
     // Journals of namespaces that were moved by hand do not say what was there.
-    if journal.plan.direction == Direction::Back || known.is_empty() {
-        return Ok(());
+    if journal.plan.direction == Direction::Back || header.seen.is_empty() {
+        return Ok(Vec::new());
     }
-    let namespace = &journal.header.namespace;
+    let namespace = &header.namespace;
     let request = LiveRequest {
         namespaces: Namespaces::Named(vec![namespace.clone()]),
-        kinds: translate::READS,
-        whole: KindSet::EMPTY,
+        kinds: plan::reads(),
+        whole: translate::WRITES,
         chunk_size: 500,
         journals: false,
     };
+    let unreadable = |exit: Exit, why: &str| {
+        Error::new(
+            exit,
+            format!("what is in {namespace} by now cannot be read: {why}"),
+        )
+    };
     let read = read(client, &request)
         .await
-        .map_err(|error| format!("what is in {namespace} by now cannot be read: {error}"))?;
+        .map_err(|error| unreadable(error.exit, &error.message))?;
     if let Some(unread) = read.inventory.unread.first() {
-        return Err(format!(
-            "what is in {namespace} by now cannot be read: {}: {}",
-            unread.what(),
-            unread.reason
-        ));
+        let why = format!("{}: {}", unread.what(), unread.reason);
+        return Err(unreadable(Exit::Undecided, &why));
     }
     let mesh = Mesh::new(read.inventory);
-    let new = seen::newcomers(&journal.plan, known, &seen::seen(&mesh, namespace));
-    if new.is_empty() {
-        return Ok(());
+    let new = seen::newcomers(&journal.plan, &header.seen, &seen::seen(&mesh, namespace));
+    let mut says: Vec<String> = new.iter().map(|key| format!("{key} is new")).collect();
+    if let Some(asked) = &header.asked {
+        let since = Since {
+            plan: &journal.plan,
+            around: &header.around,
+            asked,
+            accepted: &header.accepted,
+        };
+        says.extend(since.differs(mesh.into_inventory()));
     }
-    Err(format!(
-        "what the plan knows nothing of has come since it was made: {}; take the run back and plan anew",
-        new.join(", ")
-    ))
+    Ok(says)
 }

@@ -1,6 +1,7 @@
 //! The loop around the machine: it asks what comes next, does it, and notes what became of it.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -188,7 +189,14 @@ impl<'r, 'c> Run<'r, 'c> {
             return Ok(());
         }
         let journal = self.kept.lock().await.0.clone();
-        newcomers(self.cluster.client(), &journal).await
+        let new = newcomers(self.cluster.client(), &journal).await;
+        match new.map_err(|error| error.message)?.as_slice() {
+            [] => Ok(()),
+            new => Err(format!(
+                "the plan would be another by now: {}; take the run back and plan anew",
+                new.join(", ")
+            )),
+        }
     }
 
     async fn ids(&self, steps: &[usize]) -> Vec<StepId> {
@@ -402,7 +410,8 @@ impl<'r, 'c> Run<'r, 'c> {
         let says = if let Some(gateway) = gateway {
             Some(format!("belongs to {}, which is kept", gateway.short()))
         } else if write.object().kind == Kind::Gateway {
-            let users = waypoint::users(self.cluster.client(), write.object()).await;
+            let nobody = BTreeSet::new();
+            let users = waypoint::users(self.cluster.client(), write.object(), &nobody).await;
             users.map_err(|error| Halt::Step(id.clone(), error.to_string()))?
         } else {
             None
@@ -430,10 +439,9 @@ impl<'r, 'c> Run<'r, 'c> {
         };
         let stopped = || self.has_to_stop();
         #[cfg(mutant)]
-        let conditions = if super::mutant::spares(id) {
-            &[]
-        } else {
-            conditions
+        let conditions = {
+            let direction = self.kept.lock().await.0.plan.direction;
+            &super::mutant::spared(direction, id, conditions)
         };
         let waited = self
             .cluster

@@ -1,21 +1,24 @@
 //! The runs of a namespace: those there were, and those that are carried out.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::cluster::Cluster;
 use super::holder::Holder;
 use super::lease::{Lock, LockError, LockTimes};
+use super::newcomers::newcomers;
 use super::run::{Run, RunEnd, RunError, Settings, Stop, decides_about_pods, now};
 use super::session::Session;
 use super::signals::Signals;
 use super::store::{Found, Shelf, Store, StoreError};
+use super::waypoint;
 use crate::client::{Client, ConnectOptions, Target, WriteOptions};
 use crate::error::Error;
 use crate::event::Listener;
 use crate::exit::Exit;
 use crate::journal::{Ended, Journal, Place, Purpose, Record, RunId, undo};
-use crate::kinds::Name;
-use crate::plan::{Direction, Plan, Planned, Standing};
+use crate::kinds::{Kind, Name, ObjectRef};
+use crate::plan::{Direction, Plan, Planned, Standing, Write};
 
 /// The runs of a namespace, over a connection.
 pub struct Runs {
@@ -123,6 +126,57 @@ impl Runs {
             let cluster = Cluster::new(client, self.options).await?;
             let writes = plan.steps.iter().flat_map(crate::plan::Step::writes);
             cluster.review(&self.namespace, writes).await
+        })
+    }
+
+    /// Refuses to go on with a run where something has come since that its plan knows nothing of: nobody
+    /// would have looked at it.
+    ///
+    /// # Errors
+    /// When there is something, or what is there cannot be read.
+    pub fn nothing_new(&self, journal: &Journal) -> Result<(), Error> {
+        let look = async |client: &Arc<Client>| newcomers(client, journal).await;
+        let new = self.session.run(look)?;
+        if new.is_empty() {
+            return Ok(());
+        }
+        let (run, namespace) = (&journal.header.run, &self.namespace);
+        Err(Error::new(
+            Exit::Stale,
+            format!(
+                "namespace {namespace} is no longer what run {run} was planned for: {}",
+                new.join(", ")
+            ),
+        )
+        .hint(format!(
+            "take it back and plan anew: kubectl ambient rollback -n {namespace}"
+        )))
+    }
+
+    /// The waypoints that a plan back would remove and that stay, since others are bound to them or may be:
+    /// each with the reason. What the plan itself unbinds does not count.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub fn kept_waypoints(&self, plan: &Plan) -> Result<Vec<(ObjectRef, String)>, Error> {
+        if plan.direction != Direction::Back {
+            return Ok(Vec::new());
+        }
+        let writes = || plan.steps.iter().flat_map(crate::plan::Step::writes);
+        let written: BTreeSet<&ObjectRef> = writes().map(Planned::object).collect();
+        let removed = writes().filter_map(|planned| match planned {
+            Planned::Write(Write::Remove { object, .. }) if object.kind == Kind::Gateway => {
+                Some(object)
+            }
+            _ => None,
+        });
+        self.session.run(async |client| {
+            let mut kept = Vec::new();
+            for gateway in removed {
+                let users = waypoint::users(client, gateway, &written).await?;
+                kept.extend(users.map(|why| (gateway.clone(), why)));
+            }
+            Ok(kept)
         })
     }
 

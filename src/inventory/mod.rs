@@ -188,7 +188,7 @@ pub enum Input {
 }
 
 /// Everything that was read.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Inventory {
     /// Where it came from.
     pub input: Input,

@@ -9,7 +9,7 @@ use crate::kinds::{
 macro_rules! define_objects {
     ($(($variant:ident, $field:ident, $type:ty, $group:literal, $versions:expr, $plural:literal, $scope:ident, $written:literal),)+) => {
         /// Objects by kind.
-        #[derive(Debug, Default)]
+        #[derive(Debug, Clone, Default)]
         #[expect(missing_docs, reason = "each list holds the kind of that name")]
         pub struct Objects {
             $(pub $field: Vec<Object<$type>>,)+

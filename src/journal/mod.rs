@@ -122,6 +122,12 @@ pub struct Header {
     /// with a run looks whether there is more.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub seen: BTreeSet<String>,
+    /// What else the plan may depend on, with the generation that it had ([`crate::plan::around`]).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub around: BTreeMap<String, i64>,
+    /// What was asked of the move; nothing in journals of namespaces that were moved by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<crate::plan::Asked>,
     /// How many rollouts may be under way at once.
     pub parallel: u32,
     /// How long each may take, in seconds.

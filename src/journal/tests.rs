@@ -32,6 +32,8 @@ fn header() -> Header {
         revision: None,
         to: None,
         seen: BTreeSet::new(),
+        around: BTreeMap::new(),
+        asked: None,
         parallel: 2,
         timeout: 600,
     }

@@ -4,6 +4,7 @@
 //! and what must hold before the next is begun. It is data, so it can be shown, kept in a file,
 //! compared with a later one, and reversed. Nothing here talks to a cluster.
 
+mod asked;
 mod build;
 mod by_hand;
 mod bypass;
@@ -15,6 +16,7 @@ mod order;
 pub mod rights;
 mod rollout;
 pub mod seen;
+mod since;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -23,11 +25,13 @@ pub mod write;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use asked::{Asked, judged, reads};
 pub use build::{Ground, plan};
 pub use by_hand::back_by_hand;
 pub use bypass::{Bypass, Bypasser, Possible};
 pub use condition::{Condition, Evidence, Holds, Pods};
 pub use obstacle::{Accepted, Obstacle, in_files, obstacles};
+pub use since::{Since, around};
 pub use step::{NoStep, Rollout, Stage, Step, StepId};
 pub use write::{Drift, FieldChange, Planned, Request, Standing, Write};
 

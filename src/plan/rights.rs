@@ -22,6 +22,8 @@ const MADE: KindSet = KindSet::of(&[
     Kind::GRPCRoute,
     Kind::TCPRoute,
     Kind::TLSRoute,
+    Kind::WasmPlugin,
+    Kind::Telemetry,
 ]);
 
 /// Beside them, the kinds of which objects are only changed.

@@ -58,6 +58,7 @@ pub const READS: KindSet = crate::waypoint::READS
 pub const WRITES: KindSet = KindSet::of(&[
     Kind::Namespace,
     Kind::Service,
+    Kind::ConfigMap,
     Kind::Deployment,
     Kind::StatefulSet,
     Kind::DaemonSet,

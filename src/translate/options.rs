@@ -3,12 +3,15 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::Topic;
 use crate::kinds::{Name, ObjectRef};
 use crate::mesh::installation::Version;
 
 /// What becomes of VirtualServices.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum RouteForm {
     /// Routes where that is provably the same, else they stay.
     #[default]
@@ -20,7 +23,8 @@ pub enum RouteForm {
 }
 
 /// What becomes of prefixes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum PathForm {
     /// They go on matching strings.
     #[default]
@@ -30,7 +34,8 @@ pub enum PathForm {
 }
 
 /// What becomes of callers that do not come through a waypoint, where rules need one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Guard {
     /// They are refused.
     Closed,

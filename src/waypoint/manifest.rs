@@ -100,6 +100,14 @@ impl Wanted {
     }
 }
 
+/// The names that a waypoint may have that is given none: the first that nothing else has.
+pub fn names() -> impl Iterator<Item = String> {
+    (1..).map(|number| match number {
+        1 => NAME.to_owned(),
+        more => format!("{NAME}-{more}"),
+    })
+}
+
 /// The name of the ConfigMap for a waypoint of this name.
 pub fn options_name(waypoint: &str) -> String {
     format!("{waypoint}-options")

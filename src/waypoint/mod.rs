@@ -167,11 +167,7 @@ fn own(mesh: &Mesh, namespace: &Name) -> ObjectRef {
     if let Some(known) = there.first() {
         return (*known).clone();
     }
-    let names = (1..).map(|number| match number {
-        1 => manifest::NAME.to_owned(),
-        more => format!("{}-{more}", manifest::NAME),
-    });
-    let mut free = names
+    let mut free = manifest::names()
         .map(|name| gateway(&name))
         .filter(|made| is_free(mesh, made));
     free.next().unwrap_or(usual)

@@ -105,6 +105,9 @@ fn a_waypoint_that_others_are_bound_to_is_kept() -> Result {
         "istio.io/use-waypoint": "waypoint", "istio.io/use-waypoint-namespace": journey.name(),
     });
     bank.label(&bound)?;
+    let done = journey.run(&["rollback", "--dry-run"])?.exited(0)?;
+    let kept = format!("is kept: it is used by Namespace/{};", bank.name());
+    assert!(done.stderr.contains(&kept), "{done}");
     let done = journey.run(&["rollback"])?.exited(0)?;
     let says = done.stdout.clone() + &done.stderr;
     assert!(
@@ -220,30 +223,112 @@ fn drift_is_kept_by_a_rollback_unless_told() -> Result {
     Ok(())
 }
 
+/// Has somebody apply an object when the namespace is enrolled.
+fn comes(proxy: &FaultProxy, journey: &Journey<'_>, object: &Value) {
+    let cluster: Cluster = journey.plane.cluster().clone();
+    let text = object.to_string();
+    let apply = move || drop(cluster.apply(&text));
+    proxy.rule(enrols(journey), Fault::call(Moment::Applied, apply));
+}
+
+/// What makes another plan when it comes in the middle.
+fn late(namespace: &str) -> [Value; 4] {
+    let meta = json!({"name": "late", "namespace": namespace});
+    [
+        json!({
+            "apiVersion": "security.istio.io/v1", "kind": "AuthorizationPolicy", "metadata": meta,
+            "spec": {"action": "DENY", "rules": [{"to": [{"operation": {"paths": ["/late"]}}]}]},
+        }),
+        json!({
+            "apiVersion": "networking.istio.io/v1", "kind": "DestinationRule", "metadata": meta,
+            "spec": {"host": "pay", "trafficPolicy": {"tls": {"mode": "ISTIO_MUTUAL"}}},
+        }),
+        json!({
+            "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": meta,
+            "spec": {
+                "parentRefs": [{"group": "", "kind": "Service", "name": "pay", "port": 80}],
+                "rules": [{"backendRefs": [{"name": "pay", "port": 80}]}],
+            },
+        }),
+        json!({
+            "apiVersion": "networking.istio.io/v1alpha3", "kind": "EnvoyFilter", "metadata": meta,
+            "spec": {
+                "workloadSelector": {"labels": {"app": "pay"}},
+                "configPatches": [{
+                    "applyTo": "HTTP_FILTER", "match": {"context": "SIDECAR_INBOUND"},
+                    "patch": {"operation": "INSERT_FIRST", "value": {"name": "late"}},
+                }],
+            },
+        }),
+    ]
+}
+
 #[test]
 fn what_comes_after_the_plan_stops_it_before_anything_is_switched() -> Result {
     let plane = journey::plane()?;
     let journey = Journey::shop(plane)?;
     let start = journey.snapshot()?;
+    for object in late(journey.name()) {
+        let proxy = plane.faults()?;
+        comes(&proxy, &journey, &object);
+        let done = journey.run_through(&proxy, &APPLY)?.exited(7)?;
+        let kind = object["kind"].as_str().unwrap_or_default();
+        assert!(done.stdout.contains("switch/"), "{kind}: {done}");
+        assert!(
+            done.stdout.contains(kind) && done.stdout.contains("late"),
+            "{kind}: {done}"
+        );
+        journey.has_pods(2, "2/2")?;
+        let done = journey.run(&["convert", "--resume"])?.exited(6)?;
+        assert!(done.stderr.contains("late"), "{kind}: {done}");
+        journey.run(&["rollback"])?.exited(0)?;
+        journey.namespace().delete(kind, "late")?;
+        journey.is_as(&start, "back")?;
+    }
+    Ok(())
+}
+
+#[test]
+fn what_makes_no_other_plan_does_not_stop_it() -> Result {
+    let plane = journey::plane()?;
+    let journey = Journey::shop(plane)?;
     let proxy = plane.faults()?;
-    let cluster: Cluster = journey.plane.cluster().clone();
-    let late = json!({
-        "apiVersion": "security.istio.io/v1", "kind": "AuthorizationPolicy",
+    let elsewhere = json!({
+        "apiVersion": "networking.istio.io/v1", "kind": "DestinationRule",
         "metadata": {"name": "late", "namespace": journey.name()},
-        "spec": {"action": "DENY", "rules": [{"to": [{"operation": {"paths": ["/late"]}}]}]},
+        "spec": {"host": "bank.example.com", "trafficPolicy": {"tls": {"mode": "SIMPLE"}}},
     });
-    let apply = move || drop(cluster.apply(&late.to_string()));
-    proxy.rule(enrols(&journey), Fault::call(Moment::Applied, apply));
-    let done = journey.run_through(&proxy, &APPLY)?.exited(7)?;
-    assert!(
-        done.stdout.contains("late") && done.stdout.contains("switch/"),
-        "{done}"
-    );
-    journey.has_pods(2, "2/2")?;
+    comes(&proxy, &journey, &elsewhere);
+    journey.run_through(&proxy, &APPLY)?.exited(0)?;
+    let rule = journey.namespace().get("DestinationRule", "late")?;
+    assert!(rule.is_some());
     journey.run(&["rollback"])?.exited(0)?;
-    journey
-        .namespace()
-        .delete("authorizationpolicies.security.istio.io", "late")?;
+    Ok(())
+}
+
+/// A ConfigMap of somebody else stands where the waypoint's parameters would.
+#[test]
+fn what_stands_in_a_waypoints_place_is_left_alone() -> Result {
+    let plane = journey::plane()?;
+    let several = journey::SHOP.replacen("replicas: 1", "replicas: 2", 2);
+    let labels = json!({"istio-injection": "enabled"});
+    let journey = Journey::of(plane, "shop", &several, &labels)?;
+    journey.namespace().apply(
+        &json!({
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": "waypoint-options"}, "data": {"theirs": "yes"},
+        })
+        .to_string(),
+    )?;
+    journey.wait_ready(4, "2/2")?;
+    let start = journey.snapshot()?;
+    journey.run(&APPLY)?.exited(0)?;
+    let gateways = "gateways.gateway.networking.k8s.io";
+    assert!(journey.namespace().get(gateways, "waypoint-2")?.is_some());
+    assert_eq!(journey.namespace().get(gateways, "waypoint")?, None);
+    let theirs = journey.namespace().get("ConfigMap", "waypoint-options")?;
+    assert_eq!(theirs.unwrap_or_default()["data"], json!({"theirs": "yes"}));
+    journey.run(&["rollback"])?.exited(0)?;
     journey.is_as(&start, "back")
 }
 

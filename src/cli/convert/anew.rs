@@ -4,12 +4,12 @@
 use std::collections::BTreeSet;
 
 use super::moving::{absent, blocked};
-use super::{ConvertArgs, are_there, asked, plans, reads};
+use super::{ConvertArgs, are_there, asked, plans};
 use crate::cli::Context;
 use crate::cli::input::{Unnamed, load_whole};
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::plan::{Accepted, Obstacle, Plan, seen};
+use crate::plan::{self, Accepted, Obstacle, Plan, seen};
 use crate::report::convert::Reasons;
 use crate::translate::{self, Decision, Translated};
 
@@ -31,10 +31,9 @@ pub(super) fn again(
     accepted: &Accepted,
     context: &Context<'_>,
 ) -> Result<Anew, Error> {
-    let read = reads();
     let loaded = load_whole(
         &args.scope,
-        read,
+        plan::reads(),
         translate::WRITES,
         Unnamed::Injected,
         context,

@@ -1,6 +1,5 @@
 //! `convert --apply`, `--resume` and `--finish`: the plan is carried out.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -9,9 +8,7 @@ use super::anew::Again;
 use super::known::{all_readable, no_run, readable, same_place};
 use super::saved::{Saved, save_only};
 use crate::cli::Context;
-use crate::cli::input::{Unnamed, load_whole};
 use crate::cli::rollback::Back;
-use crate::cli::scope::ScopeArgs;
 use crate::client::{ConnectOptions, RequestTimeout, WriteOptions};
 use crate::error::Error;
 use crate::execute::{Carried, Found, RunEnd, Runs, Settings, Stop, open_run};
@@ -21,10 +18,9 @@ use crate::journal::{Ended, Header, Journal, Purpose, RunId, VERSION};
 use crate::kinds::Name;
 use crate::mesh::Mesh;
 use crate::mesh::injection::NamespaceInjection;
-use crate::plan::{Direction, Obstacle, Plan, StepId, seen};
+use crate::plan::{Accepted, Asked, Direction, Obstacle, Plan, StepId, around, seen};
 use crate::report::RunReport;
 use crate::report::plan::PlanEntry;
-use crate::translate;
 
 /// Flags of a run.
 #[derive(Debug, Args)]
@@ -145,7 +141,8 @@ struct Planned<'a> {
     mesh: &'a Mesh,
     plan: Plan,
     obstacles: Vec<Obstacle>,
-    accepted: BTreeMap<String, String>,
+    asked: Asked,
+    accepted: Accepted,
 }
 
 /// Moves the namespace whose plan was made.
@@ -154,7 +151,7 @@ pub(super) fn apply_first(
     runs: &Runs,
     mesh: &Mesh,
     planned: Vec<(Plan, Vec<Obstacle>)>,
-    accepted: BTreeMap<String, String>,
+    (asked, accepted): (Asked, Accepted),
     again: &Again<'_>,
     context: &Context<'_>,
 ) -> Result<Exit, Error> {
@@ -165,6 +162,7 @@ pub(super) fn apply_first(
         mesh,
         plan,
         obstacles,
+        asked,
         accepted,
     };
     apply(args, runs, &planned, again, context)
@@ -267,6 +265,8 @@ fn begun(args: &RunArgs, runs: &Runs, planned: &Planned<'_>, known: &[Found]) ->
         revision,
         to: None,
         seen: seen::seen(planned.mesh, runs.namespace()),
+        around: around(planned.mesh, runs.namespace()),
+        asked: Some(planned.asked.clone()),
         parallel: args.parallel,
         timeout: args.timeout.limit().unwrap_or(ANY_TIME).as_secs(),
     };
@@ -396,7 +396,7 @@ pub(super) fn resume(args: &RunArgs, runs: &Runs, context: &Context<'_>) -> Resu
         )
         .hint("it can be taken back: kubectl ambient rollback"));
     }
-    nothing_new(runs, journal, context)?;
+    runs.nothing_new(journal)?;
     if let Some(step) = &args.pause_after {
         known_step(&journal.plan, step)?;
     }
@@ -412,40 +412,6 @@ pub(super) fn resume(args: &RunArgs, runs: &Runs, context: &Context<'_>) -> Resu
         &|| Ok(()),
     )?;
     tell(runs, &carried, context)
-}
-
-/// Refuses to go on where something has come since that the plan knows nothing of: nobody would have
-/// looked at it.
-fn nothing_new(runs: &Runs, journal: &Journal, context: &Context<'_>) -> Result<(), Error> {
-    let namespace = runs.namespace();
-    // What goes back where a namespace was moved by hand does not say what was there.
-    if journal.header.seen.is_empty() {
-        return Ok(());
-    }
-    let scope = ScopeArgs::of(namespace);
-    let loaded = load_whole(
-        &scope,
-        translate::READS,
-        translate::WRITES,
-        Unnamed::All,
-        context,
-    )?;
-    let now = seen::seen(&loaded.mesh, namespace);
-    let new = seen::newcomers(&journal.plan, &journal.header.seen, &now);
-    if new.is_empty() {
-        return Ok(());
-    }
-    Err(Error::new(
-        Exit::Stale,
-        format!(
-            "namespace {namespace} has what the plan of run {} knows nothing of: {}",
-            journal.header.run,
-            new.join(", ")
-        ),
-    )
-    .hint(format!(
-        "take it back and plan anew: kubectl ambient rollback -n {namespace}"
-    )))
 }
 
 /// Removes what only sidecars needed.

@@ -25,6 +25,8 @@ fn journal(home: Option<&str>) -> Journal {
         revision: None,
         to: None,
         seen: std::collections::BTreeSet::new(),
+        around: std::collections::BTreeMap::new(),
+        asked: None,
         parallel: 2,
         timeout: 600,
     };

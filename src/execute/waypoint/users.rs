@@ -1,5 +1,7 @@
 //! Who is bound to a waypoint that is about to be deleted, in words.
 
+use std::collections::BTreeSet;
+
 use super::survey::{Depth, Missing, look};
 use crate::client::{Client, ClientError};
 use crate::kinds::ObjectRef;
@@ -11,22 +13,33 @@ const NAMED: usize = 5;
 /// Why a waypoint cannot be deleted: who is bound to it, or who could not be looked at; and how it is deleted
 /// later. Nothing when nobody is bound to it, or it is gone.
 ///
+/// `except` are those of whom it is known that they will not be.
+///
 /// # Errors
 /// When the server does not answer.
-pub async fn users(client: &Client, gateway: &ObjectRef) -> Result<Option<String>, ClientError> {
+pub async fn users(
+    client: &Client,
+    gateway: &ObjectRef,
+    except: &BTreeSet<&ObjectRef>,
+) -> Result<Option<String>, ClientError> {
     let looked = look(client, Some(&gateway.namespace), Depth::Bound).await?;
     let standings = standings(&looked.survey);
     let standing = standings
         .iter()
         .find(|standing| standing.waypoint.object == *gateway);
-    Ok(standing.and_then(|standing| in_words(standing, &looked.missing)))
+    Ok(standing.and_then(|standing| in_words(standing, &looked.missing, except)))
 }
 
 /// What was found of a waypoint's users, in a sentence that follows its name.
-fn in_words(standing: &Standing, missing: &[Missing]) -> Option<String> {
+fn in_words(
+    standing: &Standing,
+    missing: &[Missing],
+    except: &BTreeSet<&ObjectRef>,
+) -> Option<String> {
     let mut users: Vec<String> = standing
         .users
         .iter()
+        .filter(|user| !except.contains(&user.object))
         .map(|user| user.object.to_string())
         .collect();
     users.dedup();
@@ -86,7 +99,7 @@ mod tests {
     }
 
     fn said(users: &[(Kind, &str, &str)], missing: &[Missing]) -> Option<String> {
-        in_words(&standings(&survey(users))[0], missing)
+        in_words(&standings(&survey(users))[0], missing, &BTreeSet::new())
     }
 
     #[test]
@@ -108,6 +121,20 @@ mod tests {
             .map(|name| (Kind::Service, "bank", name.as_str()))
             .collect();
         assert!(said(&many, &[]).unwrap().contains("and 2 more"));
+    }
+
+    #[test]
+    fn who_will_not_be_bound_then_does_not_count() {
+        let standings = standings(&survey(&[
+            (Kind::Service, "shop", "pay"),
+            (Kind::Service, "bank", "ledger"),
+        ]));
+        let own = ObjectRef::new(Kind::Service, &Name::from("shop"), &Name::from("pay"));
+        let words = in_words(&standings[0], &[], &BTreeSet::from([&own])).unwrap();
+        assert!(
+            words.starts_with("is used by Service/ledger -n bank;"),
+            "{words}"
+        );
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::inventory::{Inventory, InventoryBuilder, Objects, Subject, Unread};
 use crate::kinds::pod::Pod;
 use crate::kinds::{Kind, KindSet, Labels, Name, ObjectRef, Resource};
 use crate::mesh::workloads::GATEWAY_NAME_LABEL;
+use crate::waypoint::manifest;
 
 /// The label by which Istio's charts name gateways, and istiod.
 const ISTIO_LABEL: &str = "istio";
@@ -19,6 +20,9 @@ const ISTIO_LABEL: &str = "istio";
 /// The ConfigMap of the CNI plugin, and the label of its DaemonSet.
 const CNI_CONFIG: &str = "istio-cni-config";
 const CNI: (&str, &str) = ("k8s-app", "istio-cni-node");
+
+/// How many names of a waypoint are tried, at most.
+const NAMES: usize = 9;
 
 /// The kinds of which single objects are asked for, whole.
 pub(super) const FOLLOWED: KindSet = KindSet::of(&[
@@ -59,6 +63,7 @@ impl Reader<'_> {
         }
         self.fetch_all(cni_config(builder.collected()), builder)
             .await?;
+        self.beside_waypoints(ground, builder).await?;
         self.fetch_all(self.missing_owners(ground, builder), builder)
             .await?;
         self.fetch_all(self.pods_to_read_whole(ground, builder), builder)
@@ -73,6 +78,33 @@ impl Reader<'_> {
         for mut part in try_join_all(fetched).await? {
             only_own_masters(&mut part);
             builder.absorb(part);
+        }
+        Ok(())
+    }
+
+    /// For whoever makes waypoints: the ConfigMaps that stand where their parameters would. Names are
+    /// tried as they are given, up to one that is free. Where all namespaces are in question none is moved.
+    async fn beside_waypoints(
+        &self,
+        ground: &Ground,
+        builder: &mut InventoryBuilder,
+    ) -> Result<(), Error> {
+        if !self.whole.contains(Kind::ConfigMap) {
+            return Ok(());
+        }
+        let mut taken = ground.named().clone();
+        for name in manifest::names().take(NAMES) {
+            let name = Name::from(manifest::options_name(&name).as_str());
+            let wanted = taken.iter().map(|home| {
+                let names = BTreeSet::from([name.clone()]);
+                ((Kind::ConfigMap, home.clone()), names)
+            });
+            self.fetch_all(wanted.collect(), builder).await?;
+            let maps = &builder.collected().config_maps;
+            taken.retain(|home| {
+                let mut maps = maps.iter().map(|map| &map.metadata);
+                maps.any(|map| map.namespace == *home && map.name == name)
+            });
         }
         Ok(())
     }

@@ -178,6 +178,7 @@ impl Reader<'_> {
 
 /// The namespaces that are looked into.
 pub(super) struct Ground {
+    named: BTreeSet<Name>,
     homes: BTreeSet<Name>,
     wide: bool,
 }
@@ -187,9 +188,15 @@ impl Ground {
         let everywhere = *request == Namespaces::All;
         let homes = asked.iter().chain(&istio.namespaces).cloned().collect();
         Self {
+            named: asked.iter().cloned().collect(),
             wide: everywhere || asked.len() >= TOO_MANY_TO_LIST_EACH,
             homes: if everywhere { BTreeSet::new() } else { homes },
         }
+    }
+
+    /// The namespaces in question; none when all are.
+    pub(super) fn named(&self) -> &BTreeSet<Name> {
+        &self.named
     }
 
     /// The namespaces in question and Istio's own; none when all are in question.

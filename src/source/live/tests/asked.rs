@@ -354,3 +354,34 @@ async fn istio_is_found_where_it_is() {
     let mesh = Mesh::new(live.inventory);
     assert_eq!(mesh.trust_domain(), "example.org");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_stands_where_a_waypoints_parameters_would_is_read_for_whoever_makes_one() {
+    let map = |name: &str| {
+        json!({
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"namespace": "shop", "name": name}, "data": {},
+        })
+    };
+    let objects = || {
+        let maps = [
+            "waypoint-options",
+            "waypoint-2-options",
+            "waypoint-4-options",
+        ]
+        .map(map);
+        [namespace("shop")].into_iter().chain(maps).collect()
+    };
+    let (live, _) = read_of(Cluster::of(objects()), &request(named(&["shop"]))).await;
+    assert_eq!(live.unwrap().inventory.objects.count(Kind::ConfigMap), 0);
+    let mut asked = request(named(&["shop"]));
+    asked.whole = crate::translate::WRITES;
+    let (live, _) = read_of(Cluster::of(objects()), &asked).await;
+    // Up to the first name that is free.
+    let inventory = live.unwrap().inventory;
+    assert_eq!(inventory.objects.count(Kind::ConfigMap), 2);
+    assert!(inventory.unread.is_empty(), "{:?}", inventory.unread);
+    let first =
+        crate::kinds::ObjectRef::new(Kind::ConfigMap, &"shop".into(), &"waypoint-options".into());
+    assert!(inventory.whole(&first).is_some());
+}
