@@ -3,6 +3,7 @@
 use crate::client::Client;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::inventory::Inventory;
 use crate::journal::Journal;
 use crate::mesh::Mesh;
 use crate::plan::{self, Direction, Since, seen};
@@ -40,8 +41,19 @@ pub(super) async fn newcomers(client: &Client, journal: &Journal) -> Result<Vec<
         let why = format!("{}: {}", unread.what(), unread.reason);
         return Err(unreadable(Exit::Undecided, &why));
     }
-    let mesh = Mesh::new(read.inventory);
-    let new = seen::newcomers(&journal.plan, &header.seen, &seen::seen(&mesh, namespace));
+    // Planning takes a while, and the lock is renewed meanwhile.
+    let journal = journal.clone();
+    let judged = tokio::task::spawn_blocking(move || judged(&journal, read.inventory));
+    judged
+        .await
+        .map_err(|error| unreadable(Exit::Internal, &error.to_string()))
+}
+
+fn judged(journal: &Journal, inventory: Inventory) -> Vec<String> {
+    let header = &journal.header;
+    let mesh = Mesh::new(inventory);
+    let now = seen::seen(&mesh, &header.namespace);
+    let new = seen::newcomers(&journal.plan, &header.seen, &now);
     let mut says: Vec<String> = new.iter().map(|key| format!("{key} is new")).collect();
     if let Some(asked) = &header.asked {
         let since = Since {
@@ -52,5 +64,5 @@ pub(super) async fn newcomers(client: &Client, journal: &Journal) -> Result<Vec<
         };
         says.extend(since.differs(mesh.into_inventory()));
     }
-    Ok(says)
+    says
 }

@@ -10,10 +10,10 @@ use crate::journey::{self, Journey, SHOP};
 const APPLY: [&str; 4] = ["convert", "--apply", "--guard", "closed"];
 
 /// The kinds of the shop that ask for nothing beyond ztunnel.
-const PLAIN: [&str; 3] = ["ServiceAccount", "Deployment", "Service"];
+pub(crate) const PLAIN: [&str; 3] = ["ServiceAccount", "Deployment", "Service"];
 
 /// The documents of the shop of these kinds.
-fn shop_of(kinds: &[&str]) -> String {
+pub(crate) fn shop_of(kinds: &[&str]) -> String {
     let documents = SHOP.split("\n---\n");
     let kept = documents.filter(|one| {
         let mut kinds = kinds.iter();
@@ -22,7 +22,7 @@ fn shop_of(kinds: &[&str]) -> String {
     kept.collect::<Vec<_>>().join("\n---\n")
 }
 
-fn injected(manifests: &str) -> Result<Journey<'static>> {
+pub(crate) fn injected(manifests: &str) -> Result<Journey<'static>> {
     let injected = json!({"istio-injection": "enabled"});
     let journey = Journey::of(journey::plane()?, "shop", manifests, &injected)?;
     journey.wait_ready(2, "2/2")?;
@@ -30,7 +30,7 @@ fn injected(manifests: &str) -> Result<Journey<'static>> {
 }
 
 /// Does by hand what the documentation of Istio says, for these workloads.
-fn move_by_hand(journey: &Journey<'_>, workloads: &[&str]) -> Result {
+pub(crate) fn move_by_hand(journey: &Journey<'_>, workloads: &[&str]) -> Result {
     let labels = json!({"istio-injection": null, "istio.io/dataplane-mode": "ambient"});
     journey.namespace().label(&labels)?;
     for workload in workloads {

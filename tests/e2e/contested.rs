@@ -296,7 +296,7 @@ fn what_makes_no_other_plan_does_not_stop_it() -> Result {
     let elsewhere = json!({
         "apiVersion": "networking.istio.io/v1", "kind": "DestinationRule",
         "metadata": {"name": "late", "namespace": journey.name()},
-        "spec": {"host": "bank.example.com", "trafficPolicy": {"tls": {"mode": "SIMPLE"}}},
+        "spec": {"host": "bank.example.com"},
     });
     comes(&proxy, &journey, &elsewhere);
     journey.run_through(&proxy, &APPLY)?.exited(0)?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use harness::fault::{Fault, FaultProxy, Moment, When};
-use harness::{Cluster, Condition, ControlPlane, Error, Recorder, Result};
+use harness::{Cluster, Condition, ControlPlane, Done, Error, Recorder, Result};
 use serde_json::{Value, json};
 
 use crate::invariants;
@@ -60,11 +60,11 @@ pub(crate) const BY_STEP: [(&str, &[Test]); 9] = [
 ];
 
 /// What somebody does to a namespace; what it was before.
-type Deed = dyn Fn(&Cluster, &str) -> Result<Value> + Send + Sync;
+pub(crate) type Deed = dyn Fn(&Cluster, &str) -> Result<Value> + Send + Sync;
 
 /// The shop, and somebody who stands in its way.
-struct Scene<'p> {
-    journey: Journey<'p>,
+pub(crate) struct Scene<'p> {
+    pub(crate) journey: Journey<'p>,
     start: BTreeMap<String, Value>,
     recorder: Recorder,
     proxy: FaultProxy,
@@ -72,14 +72,17 @@ struct Scene<'p> {
 }
 
 impl Scene<'static> {
-    fn new() -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         Self::on(journey::plane()?)
     }
 }
 
 impl<'p> Scene<'p> {
-    fn on(plane: &'p ControlPlane) -> Result<Self> {
-        let journey = Journey::shop(plane)?;
+    pub(crate) fn on(plane: &'p ControlPlane) -> Result<Self> {
+        Self::of(Journey::shop(plane)?)
+    }
+
+    pub(crate) fn of(journey: Journey<'p>) -> Result<Self> {
         Ok(Self {
             start: journey.snapshot()?,
             recorder: journey.record()?,
@@ -90,7 +93,7 @@ impl<'p> Scene<'p> {
     }
 
     /// Somebody does something at the first of these requests.
-    fn at(&self, when: When, moment: Moment, deed: Box<Deed>) {
+    pub(crate) fn at(&self, when: When, moment: Moment, deed: Box<Deed>) {
         self.once(when, moment, |_, _| Ok(true), deed);
     }
 
@@ -129,6 +132,18 @@ impl<'p> Scene<'p> {
     /// somebody stood in its way.
     #[track_caller]
     fn halts(&self, words: &[&str], step: &str, why: &str) -> Result<Value> {
+        let (was, done) = self.halted(words, step, why)?;
+        let next = done.json()?["next"].to_string();
+        assert!(
+            next.contains("--resume") && next.contains("rollback"),
+            "{done}"
+        );
+        Ok(was)
+    }
+
+    /// It halts in this step, for this reason, there or back. Gives what was before somebody stood in its way.
+    #[track_caller]
+    pub(crate) fn halted(&self, words: &[&str], step: &str, why: &str) -> Result<(Value, Done)> {
         let done = self.journey.run_through(&self.proxy, words)?;
         let deed = self.deed.lock().ok().and_then(|mut deed| deed.take());
         let was = deed.unwrap_or_else(|| Err(Error::new(format!("nobody was there: {done}"))))?;
@@ -138,19 +153,14 @@ impl<'p> Scene<'p> {
         assert_eq!(report["step"], step, "{done}");
         let says = report["why"].as_str().unwrap_or_default();
         assert!(says.contains(why), "{why}: {done}");
-        let next = report["next"].to_string();
-        assert!(
-            next.contains("--resume") && next.contains("rollback"),
-            "{done}"
-        );
-        Ok(was)
+        Ok((was, done))
     }
 
-    fn has(&self, kind: &str, name: &str) -> Result<bool> {
+    pub(crate) fn has(&self, kind: &str, name: &str) -> Result<bool> {
         Ok(self.journey.namespace().get(kind, name)?.is_some())
     }
 
-    fn is_enrolled(&self) -> Result<bool> {
+    pub(crate) fn is_enrolled(&self) -> Result<bool> {
         let cluster = self.journey.plane.cluster();
         let namespace = cluster.get("Namespace", "", self.journey.name())?;
         let labels = &namespace.unwrap_or_default()["metadata"]["labels"];
@@ -158,7 +168,7 @@ impl<'p> Scene<'p> {
     }
 
     /// The pods of a workload, by name.
-    fn pods(&self, app: &str) -> Result<Vec<String>> {
+    pub(crate) fn pods(&self, app: &str) -> Result<Vec<String>> {
         let mut pods = self.journey.namespace().list("Pod")?;
         pods.retain(|pod| pod["metadata"]["labels"]["app"] == app);
         Ok(pods.iter().map(name).collect())
@@ -166,7 +176,7 @@ impl<'p> Scene<'p> {
 
     /// When nobody stands in the way any more.
     #[track_caller]
-    fn goes_back(self) -> Result {
+    pub(crate) fn goes_back(self) -> Result {
         self.is_back(&["rollback"])?;
         invariants::hold(&self.recorder.history()?, self.journey.shop_needs())
     }
@@ -179,14 +189,14 @@ impl<'p> Scene<'p> {
     }
 
     #[track_caller]
-    fn is_back(&self, words: &[&str]) -> Result {
+    pub(crate) fn is_back(&self, words: &[&str]) -> Result {
         self.journey.run(words)?.exited(0)?;
         self.journey.wait_ready(2, "2/2")?;
         self.journey.is_as(&self.start, "back")
     }
 }
 
-fn name(object: &Value) -> String {
+pub(crate) fn name(object: &Value) -> String {
     let name = object["metadata"]["name"].as_str();
     name.unwrap_or_default().to_owned()
 }
@@ -207,7 +217,7 @@ fn spoils(
 }
 
 /// Does something to the pod of `pay` that is not one of the old ones, once it is as it should be.
-fn to_new_pod(
+pub(crate) fn to_new_pod(
     old: Vec<String>,
     ready: impl Fn(&Value) -> bool + Copy + Send + Sync + 'static,
     patch: Value,

@@ -63,7 +63,7 @@ fn faults() -> [(&'static str, Fault); 8] {
     ]
 }
 
-/// A proxy that does another of the faults to each of these, and ends every watch at once.
+/// A proxy that does another of the faults to each of these.
 fn bad_line(
     plane: &ControlPlane,
     requests: [When; 8],
@@ -75,11 +75,6 @@ fn bad_line(
     let rules = requests.into_iter().zip(faults);
     let rules = rules.map(|(when, (name, fault))| (name, proxy.rule(when, fault)));
     let rules = rules.collect();
-    let ends = match turn % 2 {
-        0 => Fault::end_watch(0),
-        _ => Fault::fail_watch(0, 410),
-    };
-    proxy.rule(When::watch("*"), ends);
     Ok((proxy, rules))
 }
 
@@ -137,12 +132,20 @@ fn there_and_back(turns: [usize; 4]) -> Result {
         let (proxy, rules) = bad_line(plane, there(), turn)?;
         let runs = comes_through(&journey, &proxy, &APPLY, &RESUME, &end)?;
         all_done(&rules, &runs);
+        watches_nothing(&proxy);
         let (proxy, rules) = bad_line(plane, back(), turn)?;
         let runs = comes_through(&journey, &proxy, &["rollback"], &["rollback"], &start)?;
         all_done(&rules, &runs);
+        watches_nothing(&proxy);
         journey.has_pods(2, "2/2")?;
     }
     invariants::hold(&recorder.history()?, journey.shop_needs())
+}
+
+/// What looks again and again cannot be ended by a watch that ends.
+fn watches_nothing(proxy: &FaultProxy) {
+    let log = proxy.log();
+    assert!(log.matching(&When::watch("*")).is_empty(), "{log}");
 }
 
 fn all_done(rules: &[(&'static str, Rule)], runs: &[Done]) {

@@ -26,5 +26,6 @@ mod refusals;
 mod rehearsal;
 mod rights;
 mod sidecars;
+mod way_back;
 mod waypoint;
 mod wealist;

@@ -495,12 +495,29 @@ fn missing_rights_are_named_and_nothing_is_half_done() -> Result {
 #[test]
 fn a_bad_line_loses_nothing() -> Result {
     let plane = wealist::shared()?;
-    for (name, fault) in [
-        ("429", Fault::status(429).retry_after(1)),
-        ("503", Fault::status(503).retry_after(1)),
-        ("cut before the request", Fault::cut(At::Request)),
-        ("cut before the answer", Fault::cut(At::Answer)),
-        ("502", Fault::status(502)),
+    // A watch that ends, that expires, that cannot be begun, and that never says anything.
+    for (name, fault, watch) in [
+        (
+            "429",
+            Fault::status(429).retry_after(1),
+            Fault::end_watch(0),
+        ),
+        (
+            "503",
+            Fault::status(503).retry_after(1),
+            Fault::fail_watch(0, 410),
+        ),
+        (
+            "cut before the request",
+            Fault::cut(At::Request),
+            Fault::expired(),
+        ),
+        (
+            "cut before the answer",
+            Fault::cut(At::Answer),
+            Fault::status(500),
+        ),
+        ("502", Fault::status(502), Fault::stall(At::Answer)),
     ] {
         let shop = shop(plane)?;
         let proxy = plane.faults()?;
@@ -508,12 +525,14 @@ fn a_bad_line_loses_nothing() -> Result {
             proxy.rule(When::patch("gateways").nth(1), fault.clone()),
             proxy.rule(When::patch("namespaces").nth(1), fault.clone()),
         ];
-        proxy.rule(When::watch("gateways").nth(1), Fault::end_watch(0));
+        proxy.rule(When::watch("gateways").nth(1), watch);
         let apply = [
             "waypoint",
             "apply",
             "--enroll-namespace",
             "--yes",
+            "--request-timeout",
+            "3s",
             "-n",
             shop.name(),
         ];
