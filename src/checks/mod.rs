@@ -27,10 +27,11 @@ use std::fmt;
 pub use finding::{Finding, Remedy, Severity, Sink};
 pub use ignore::Ignore;
 pub use registry::{all, by_id};
-pub use run::{Judgement, NotRun, NotRunReason, Scope, Verdict, judge};
+pub use run::{Judgement, NotRun, NotRunReason, Scope, Verdict, judge, judge_but};
 pub use translated::Translated;
 
 use crate::kinds::{KindSet, Name};
+use crate::mesh::workloads::Workload;
 use crate::mesh::{Mesh, Part, namespaces::Namespace};
 use crate::translate::{self, Options, Treatment};
 
@@ -128,6 +129,7 @@ pub struct View<'a> {
     /// The mesh.
     pub mesh: &'a Mesh,
     scope: &'a Scope,
+    deferred: &'a BTreeSet<(Name, Name)>,
     treatments: &'a OnceCell<Vec<Treatment>>,
 }
 
@@ -149,6 +151,13 @@ impl<'a> View<'a> {
             let namespaces: BTreeSet<Name> = scope.iter().cloned().collect();
             translate::treatments(mesh, &namespaces, &Options::default())
         })
+    }
+
+    /// Whether a workload keeps its sidecars, as was asked for.
+    pub fn defers(&self, workload: &Workload) -> bool {
+        let object = &workload.object;
+        let mut deferred = self.deferred.iter();
+        deferred.any(|(namespace, name)| *namespace == object.namespace && *name == object.name)
     }
 
     /// Whether a namespace is one of those that are judged.

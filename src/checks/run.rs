@@ -175,6 +175,18 @@ impl Judgement {
 
 /// Runs checks over the namespaces in question.
 pub fn judge(mesh: &Mesh, scope: &Scope, checks: &[&'static dyn Check], strict: bool) -> Judgement {
+    judge_but(mesh, scope, checks, strict, &BTreeSet::new())
+}
+
+/// Runs checks over the namespaces in question, of which some workloads, by namespace and name, keep their
+/// sidecars.
+pub fn judge_but(
+    mesh: &Mesh,
+    scope: &Scope,
+    checks: &[&'static dyn Check],
+    strict: bool,
+    deferred: &BTreeSet<(Name, Name)>,
+) -> Judgement {
     let mut judgement = Judgement {
         strict,
         ..Judgement::default()
@@ -186,6 +198,7 @@ pub fn judge(mesh: &Mesh, scope: &Scope, checks: &[&'static dyn Check], strict: 
     let view = View {
         mesh,
         scope,
+        deferred,
         treatments: &treatments,
     };
     for check in checks {

@@ -209,7 +209,7 @@ pub(super) fn run(args: &ConvertArgs, context: &Context<'_>) -> Result<Exit, Err
     let findings = if planned {
         Vec::new()
     } else {
-        findings(&mesh, &scope, &decision, &accepted)
+        findings(&mesh, &scope, &decision, &options, &accepted)
     };
     let decision = decision.holding(held(&findings));
     let asked = Asked {
@@ -269,10 +269,11 @@ fn findings(
     mesh: &Mesh,
     scope: &Scope,
     decision: &Decision<'_>,
+    options: &options::Options,
     accepted: &plan::Accepted,
 ) -> Vec<(Name, Obstacle)> {
     let all: Vec<_> = checks::all().collect();
-    let judgement = checks::judge(mesh, scope, &all, false);
+    let judgement = checks::judge_but(mesh, scope, &all, false, &options.deferred);
     let moving = scope.iter().filter(|name| decision.moves(name));
     let found = moving.flat_map(|name| {
         let found = plan::in_files(name, &judgement, decision, accepted);
@@ -332,7 +333,7 @@ fn plans(
     accepted: &plan::Accepted,
 ) -> Vec<(Plan, Vec<Obstacle>)> {
     let all: Vec<_> = checks::all().collect();
-    let judgement = checks::judge(mesh, scope, &all, false);
+    let judgement = checks::judge_but(mesh, scope, &all, false, &options.deferred);
     let each = scope.iter().filter(|name| mesh.namespace(name).is_some());
     each.map(|namespace| {
         let ground = plan::Ground {

@@ -221,6 +221,37 @@ pub struct AttachedSpec {
     /// What it is attached to instead of pods.
     #[serde(default, deserialize_with = "null_default")]
     pub target_refs: Vec<TargetRef>,
+    /// Which traffic a WasmPlugin is for; all when empty.
+    #[serde(rename = "match", default, deserialize_with = "null_default")]
+    pub matches: Vec<TrafficMatch>,
+    /// The Secret of its own namespace with which a WasmPlugin's image is pulled.
+    #[serde(default, deserialize_with = "null_default")]
+    pub image_pull_secret: String,
+}
+
+impl AttachedSpec {
+    /// The first part of `match` that no waypoint takes. There a plugin is asked about as one of a server,
+    /// and without a port (`pilot/pkg/networking/core/listener_waypoint.go`,
+    /// `pilot/pkg/model/extensions.go`, `matchMode` and `matchPorts`).
+    pub fn beyond_waypoints(&self) -> Option<(usize, &'static str)> {
+        let mut parts = self.matches.iter().enumerate();
+        parts.find_map(|(position, part)| match (part.mode.as_str(), part.ports) {
+            ("CLIENT", _) => Some((position, "mode")),
+            (_, 1..) => Some((position, "ports")),
+            _ => None,
+        })
+    }
+}
+
+/// Which traffic a WasmPlugin is for.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+pub struct TrafficMatch {
+    /// `CLIENT`, `SERVER`, `CLIENT_AND_SERVER`; both when empty.
+    #[serde(default, deserialize_with = "null_default")]
+    pub mode: String,
+    /// How many ports it is for; all when none.
+    #[serde(default, deserialize_with = "super::lenient::count")]
+    pub ports: usize,
 }
 
 /// A PeerAuthentication.

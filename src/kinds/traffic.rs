@@ -85,9 +85,20 @@ pub struct HttpRoute {
     /// Whether it changes headers.
     #[serde(default, deserialize_with = "present")]
     pub headers: bool,
-    /// Whether another VirtualService has its routes.
-    #[serde(default, deserialize_with = "present")]
-    pub delegate: bool,
+    /// The VirtualService that has its routes.
+    #[serde(default)]
+    pub delegate: Option<Delegate>,
+}
+
+/// A VirtualService whose routes stand in another's.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct Delegate {
+    /// Its name.
+    #[serde(default, deserialize_with = "null_default")]
+    pub name: String,
+    /// Its namespace; that of the other when empty.
+    #[serde(default, deserialize_with = "null_default")]
+    pub namespace: String,
 }
 
 /// A TCP or TLS route.

@@ -25,8 +25,9 @@ use crate::kinds::gateway_api::RouteSpec;
 use crate::kinds::path::field;
 use crate::kinds::pod::Pod;
 use crate::kinds::service::ServiceSpec;
+use crate::kinds::service_entry::ServiceEntry;
 use crate::kinds::traffic::{DestinationRule, VirtualService};
-use crate::kinds::{FieldPath, Kind, KindSet, Labels, Name, ObjectRef};
+use crate::kinds::{FieldPath, Kind, KindSet, Labels, Name, ObjectRef, Resource};
 
 use injection::Injectors;
 use installation::Installation;
@@ -421,6 +422,20 @@ impl Mesh {
         let waypoints = self.waypoints();
         let found = waypoints.binary_search_by(|waypoint| waypoint.object.cmp(object));
         found.ok().map(|position| &waypoints[position])
+    }
+
+    /// The waypoint that a ServiceEntry's labels, or its namespace's, name.
+    pub fn entry_binding(&self, entry: &Object<ServiceEntry>) -> Binding {
+        self.touch(BINDING.and(KindSet::of(&[Kind::ServiceEntry])));
+        let meta = &entry.metadata;
+        let namespace = self.namespaces.get(&meta.namespace);
+        waypoints::binding(
+            &self.waypoints,
+            &entry.reference(),
+            &meta.labels,
+            namespace,
+            Traffic::Service,
+        )
     }
 
     /// The waypoint that a Service's labels, or its namespace's, name.

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use super::hosts::{self, Host};
 use super::workloads::Workload;
-use crate::inventory::Inventory;
+use crate::inventory::{Inventory, Object};
+use crate::kinds::traffic::VirtualService;
 use crate::kinds::{Kind, Labels, Name, ObjectRef, selector};
 
 /// A Service and what belongs to it. Positions are those of the inventory's lists.
@@ -154,9 +155,12 @@ fn join_istio(inventory: &Inventory, services: &mut [Service]) {
             }
         }
         if is_gateway(&spec.gateways) {
-            for host in destinations(spec) {
-                for service in of_host(services, host, namespace) {
-                    push_once(&mut services[service].gateway_routes, position);
+            let delegates = delegates(&inventory.objects.virtual_services, route);
+            for spec in std::iter::once(route).chain(delegates) {
+                for host in destinations(&spec.spec) {
+                    for service in of_host(services, host, &spec.metadata.namespace) {
+                        push_once(&mut services[service].gateway_routes, position);
+                    }
                 }
             }
         }
@@ -173,6 +177,27 @@ fn push_once(list: &mut Vec<u32>, position: usize) {
     if list.last() != Some(&position) {
         list.push(position);
     }
+}
+
+/// The VirtualServices to which one delegates; they go no further
+/// (`pilot/pkg/model/virtualservice.go`, `mergeVirtualServicesIfNeeded`).
+pub fn delegates<'a>(
+    all: &'a [Object<VirtualService>],
+    route: &'a VirtualService,
+) -> impl Iterator<Item = &'a Object<VirtualService>> {
+    let delegates = route
+        .spec
+        .http
+        .iter()
+        .filter_map(|http| http.delegate.as_ref());
+    delegates.filter_map(|delegate| {
+        let namespace = match delegate.namespace.as_str() {
+            "" => route.metadata.namespace.as_ref(),
+            namespace => namespace,
+        };
+        let found = crate::inventory::find(all, namespace, &delegate.name)?;
+        found.spec.hosts.is_empty().then_some(found)
+    })
 }
 
 /// The hosts to which a VirtualService sends requests.

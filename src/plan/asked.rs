@@ -80,7 +80,7 @@ impl Asked {
         };
         let all: Vec<_> = checks::all().collect();
         let scope = Scope::of([namespace.clone()]);
-        let judgement = checks::judge(&mesh, &scope, &all, false);
+        let judgement = checks::judge_but(&mesh, &scope, &all, false, &options.deferred);
         let (plan, mut found) = judged(&ground, &judgement, accepted);
         found.retain(|obstacle| obstacle.accepted.is_none());
         (plan, found)

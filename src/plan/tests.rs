@@ -96,7 +96,13 @@ fn planned_or_deleted(
     };
     let (plan, mut past) = plan(&ground);
     let all: Vec<_> = checks::all().collect();
-    let judgement = checks::judge(&mesh, &checks::Scope::of([shop.clone()]), &all, false);
+    let judgement = checks::judge_but(
+        &mesh,
+        &checks::Scope::of([shop.clone()]),
+        &all,
+        false,
+        &options.deferred,
+    );
     past.extend(obstacles(&mesh, &shop, &judgement, &decision, accepted));
     (plan, past)
 }
@@ -237,6 +243,33 @@ fn a_deferred_workload_keeps_the_namespace_injecting_and_is_named() {
     assert_eq!(ids(&plan), ["bind", "switch/pay", "verify"]);
     let remainder: Vec<String> = plan.remainder.iter().map(ObjectRef::short).collect();
     assert_eq!(remainder, ["Deployment/cart"]);
+}
+
+#[test]
+fn what_is_only_found_for_a_deferred_workload_does_not_stand_in_the_way() {
+    let asks = "
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: old, namespace: shop}
+spec: {selector: {matchLabels: {app: old, sidecar.istio.io/inject: 'true'}}, template: {metadata: {labels: {app: old, sidecar.istio.io/inject: 'true'}}}}
+---
+apiVersion: networking.istio.io/v1alpha3
+kind: EnvoyFilter
+metadata: {name: old, namespace: shop}
+spec: {workloadSelector: {labels: {app: old}}, configPatches: [{applyTo: HTTP_FILTER}]}
+---
+";
+    let text = format!("{BASE}{asks}");
+    let ids = |obstacles: &[Obstacle]| {
+        let ids = obstacles.iter().filter_map(|obstacle| obstacle.id.clone());
+        ids.collect::<Vec<_>>()
+    };
+    let (_, obstacles) = planned(&text);
+    assert_eq!(ids(&obstacles), ["AMB350", "AMB502"]);
+    let (_, obstacles) = planned_with(&text, |options| {
+        options.deferred.insert(("shop".into(), "old".into()));
+    });
+    assert_eq!(ids(&obstacles), Vec::<String>::new());
 }
 
 #[test]

@@ -221,8 +221,12 @@ impl Unwritable {
             ),
         };
         let remark = Remark::new(Topic::NotInInput, Weight::Refused, FieldPath::root(), says);
+        let remark = remark.remedy(remedy);
         let noted = noted.entry(object).or_default();
-        noted.remarks.push(remark.remedy(remedy));
+        // It may have to change in more than one phase.
+        if !noted.remarks.contains(&remark) {
+            noted.remarks.push(remark);
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::fidelity::{Remark, Weight};
 use super::{Draft, Ground, Phase, Topic};
 use crate::kinds::{FieldPath, Kind, Name, ObjectRef};
+use crate::mesh::Mesh;
 use crate::mesh::injection::{
     INJECT_LABEL, INJECTION_LABEL, Injection, NamespaceInjection, REVISION_LABEL,
 };
@@ -30,10 +31,52 @@ pub(crate) enum Switch {
 pub(crate) fn switch(ground: &Ground<'_>, namespace: &Name) -> Switch {
     let judged = !ground.waypoints.of_namespace(namespace).is_empty();
     let mut deferred = ground.options.deferred.iter();
-    if judged || deferred.any(|(home, _)| home == namespace) {
+    if judged || deferred.any(|(home, _)| home == namespace) || asks_itself(ground, namespace) {
         Switch::Templates
     } else {
         Switch::Namespace
+    }
+}
+
+/// Whether a template of a namespace asks for sidecars itself, so that its pods get them whatever the
+/// namespace says.
+fn asks_itself(ground: &Ground<'_>, namespace: &Name) -> bool {
+    let mesh = ground.mesh;
+    let Some(known) = mesh.namespace(namespace) else {
+        return false;
+    };
+    let mut workloads = mesh.workloads_in(namespace).iter();
+    workloads.any(|workload| {
+        workload.role == Role::Application
+            && workload.has_template
+            && workload.object.kind != Kind::Job
+            && injected_without(mesh, known, workload).is_some()
+    })
+}
+
+/// The revision of the sidecar that pods of a workload would still get if their namespace injected none.
+///
+/// `istio-injection` set to anything but `enabled` keeps every pod out. Where unlabelled namespaces are
+/// injected, the move leaves that label behind.
+pub(crate) fn injected_without(
+    mesh: &Mesh,
+    namespace: &Namespace,
+    workload: &Workload,
+) -> Option<String> {
+    let injectors = mesh.injectors();
+    if injectors.by_default || namespace.injection == NamespaceInjection::Off {
+        return None;
+    }
+    let afterwards = injectors.decide(
+        &namespace.name,
+        &NamespaceInjection::Unlabelled,
+        &workload.labels,
+        &workload.annotations,
+        workload.host_network,
+    );
+    match afterwards {
+        Injection::Injected(revision) => Some(revision),
+        _ => None,
     }
 }
 
@@ -186,7 +229,6 @@ mod tests {
 
     use super::*;
     use crate::inventory::{Input, InventoryBuilder};
-    use crate::mesh::Mesh;
     use crate::translate::{Options, Translation};
 
     const PLAIN: &str = "
@@ -197,7 +239,7 @@ metadata: {name: shop, labels: {istio.io/rev: canary, team: a}}
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: pay, namespace: shop}
-spec: {template: {metadata: {labels: {app: pay, istio.io/rev: canary}}}}
+spec: {template: {metadata: {labels: {app: pay}}}}
 ---
 apiVersion: batch/v1
 kind: CronJob
@@ -296,6 +338,18 @@ spec: {hosts: [pay], http: [{timeout: 1s, route: [{destination: {host: pay}}]}]}
                 ),
             ]
         );
+    }
+
+    #[test]
+    fn a_template_that_asks_for_a_sidecar_itself_is_switched_by_itself() {
+        let asks = PLAIN.replace("{app: pay}}}}", "{app: pay, istio.io/rev: canary}}}}");
+        let found = labels(&translated(&asks, &[]));
+        let inject = "sidecar.istio.io/inject";
+        assert!(found.contains(&(
+            Phase::Switch,
+            "Deployment/pay".to_owned(),
+            json!({"app": "pay", inject: "false"})
+        )));
     }
 
     #[test]

@@ -10,9 +10,10 @@ use crate::kinds::envoy_extension::{Telemetry, WasmPlugin};
 use crate::kinds::path::field;
 use crate::kinds::traffic::{DestinationRule, VirtualService};
 use crate::kinds::{FieldPath, Labels, Name, ObjectRef, Resource};
+use crate::mesh::injection::Injection;
 use crate::mesh::services::Service;
 use crate::mesh::waypoints::Binding;
-use crate::mesh::workloads::{Role, asked_of_template};
+use crate::mesh::workloads::{DataPlane, Mode, Role, Workload, asked_of_template};
 use crate::mesh::{Mesh, waypoints};
 use crate::semantics::authorization::{is_dry_run, needs_http, policy_beyond_ztunnel};
 
@@ -150,7 +151,7 @@ impl<'a> Attached<'a> {
                 None => field!["spec"],
             };
             for workload in mesh.selected(namespace, &wanted) {
-                if workload.role == Role::Application {
+                if workload.role == Role::Application && takes_part(workload) {
                     for service in mesh.services_of(workload) {
                         add(service, field.clone());
                     }
@@ -165,6 +166,17 @@ impl<'a> Attached<'a> {
                     add(service, field.clone());
                 }
             }
+        }
+    }
+}
+
+/// Whether a workload has sidecars or is ambient, or may be: policies judge nobody else.
+fn takes_part(workload: &Workload) -> bool {
+    match workload.mode() {
+        Mode::All(plane) => plane != DataPlane::None,
+        Mode::Mixed => true,
+        Mode::Unknown => {
+            workload.injection != Injection::NotInjected || workload.enrolled != Some(false)
         }
     }
 }
@@ -233,6 +245,9 @@ fn authorization(
 fn extensions(mesh: &Mesh, namespace: &Name, home: &Name, found: &mut Found) {
     for plugin in mesh.within::<WasmPlugin>(home) {
         let spec = &plugin.spec;
+        if spec.beyond_waypoints().is_some() {
+            continue;
+        }
         Attached::of(
             spec.selector.as_ref(),
             spec.target_ref.as_ref(),
@@ -356,7 +371,7 @@ fn describe(route: &VirtualService) -> (FieldPath, String) {
             ),
             (http.cors_policy, "CORS"),
             (http.headers, "headers"),
-            (http.delegate, "delegates"),
+            (http.delegate.is_some(), "delegates"),
         ] {
             if used && !uses.contains(&name) {
                 uses.push(name);

@@ -45,7 +45,7 @@ impl Check for SidecarResource {
         let mesh = view.mesh;
         for namespace in view.namespaces() {
             let name = &namespace.name;
-            let shaped = shaped(mesh, name);
+            let shaped = shaped(view, name);
             for Shaped { sidecar, workloads } in &shaped {
                 if let Some(sidecar) = sidecar
                     && !workloads.is_empty()
@@ -66,7 +66,8 @@ struct Shaped<'a> {
 }
 
 /// A Sidecar with labels goes before the namespace's without, and that before the root namespace's.
-fn shaped<'a>(mesh: &'a Mesh, namespace: &Name) -> Vec<Shaped<'a>> {
+fn shaped<'a>(view: &View<'a>, namespace: &Name) -> Vec<Shaped<'a>> {
+    let mesh = view.mesh;
     let (chosen, general): (Vec<_>, Vec<_>) = mesh
         .within::<Sidecar>(namespace)
         .iter()
@@ -74,7 +75,7 @@ fn shaped<'a>(mesh: &'a Mesh, namespace: &Name) -> Vec<Shaped<'a>> {
     let mut taken: BTreeSet<&ObjectRef> = BTreeSet::new();
     let mut found = Vec::new();
     for sidecar in chosen {
-        let workloads: Vec<&Workload> = with_sidecar(mesh, namespace, &labels(sidecar))
+        let workloads: Vec<&Workload> = with_sidecar(view, namespace, &labels(sidecar))
             .into_iter()
             .filter(|workload| taken.insert(&workload.object))
             .collect();
@@ -90,7 +91,7 @@ fn shaped<'a>(mesh: &'a Mesh, namespace: &Name) -> Vec<Shaped<'a>> {
         .or_else(|| root.iter().find(|sidecar| labels(sidecar).is_empty()));
     found.push(Shaped {
         sidecar: rest,
-        workloads: with_sidecar(mesh, namespace, &Labels::default())
+        workloads: with_sidecar(view, namespace, &Labels::default())
             .into_iter()
             .filter(|workload| !taken.contains(&workload.object))
             .collect(),

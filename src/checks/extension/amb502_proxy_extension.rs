@@ -13,6 +13,7 @@ use crate::kinds::authorization::AttachedSpec;
 use crate::kinds::envoy_extension::{EnvoyFilter, ProxyConfig, Telemetry, WasmPlugin};
 use crate::kinds::path::field;
 use crate::kinds::{FieldPath, Kind, KindSet, Labels, Name, Resource};
+use crate::mesh::waypoints::WAYPOINT_CLASS;
 use crate::mesh::workloads::Workload;
 use crate::mesh::{self, Mesh};
 
@@ -51,16 +52,16 @@ impl Check for ProxyExtension {
         for namespace in view.namespaces() {
             let name = &namespace.name;
             for filter in own_and_root::<EnvoyFilter>(mesh, name) {
-                envoy_filter(mesh, name, filter, out);
+                envoy_filter(view, name, filter, out);
             }
             for plugin in own_and_root::<WasmPlugin>(mesh, name) {
-                wasm_plugin(mesh, name, plugin, out);
+                wasm_plugin(view, name, plugin, out);
             }
             for telemetry in own_and_root::<Telemetry>(mesh, name) {
-                report(mesh, name, telemetry, out);
+                report(view, name, telemetry, out);
             }
             for config in own_and_root::<ProxyConfig>(mesh, name) {
-                proxy_config(mesh, name, config, out);
+                proxy_config(view, name, config, out);
             }
         }
     }
@@ -84,13 +85,13 @@ fn names(workloads: &[&Workload]) -> String {
     first_and_more(workloads.iter().map(|workload| &workload.object))
 }
 
-fn envoy_filter(mesh: &Mesh, namespace: &Name, filter: &Object<EnvoyFilter>, out: &mut Sink<'_>) {
+fn envoy_filter(view: &View<'_>, namespace: &Name, filter: &Object<EnvoyFilter>, out: &mut Sink<'_>) {
     let spec = &filter.spec;
     if !spec.target_refs.is_empty() || !spec.patches_sidecars() {
         return;
     }
     let labels = spec.workload_selector.as_ref().map(|s| s.labels.clone());
-    let workloads = with_sidecar(mesh, namespace, &labels.unwrap_or_default());
+    let workloads = with_sidecar(view, namespace, &labels.unwrap_or_default());
     if workloads.is_empty() {
         return;
     }
@@ -117,7 +118,7 @@ fn envoy_filter(mesh: &Mesh, namespace: &Name, filter: &Object<EnvoyFilter>, out
 /// What a policy that is not attached by name reaches here, and the field that says so. A selector
 /// of the root namespace counts elsewhere only for some kinds.
 fn reached<'a>(
-    mesh: &'a Mesh,
+    view: &View<'a>,
     namespace: &Name,
     home: &Name,
     spec: &AttachedSpec,
@@ -132,7 +133,7 @@ fn reached<'a>(
     if selects && !selects_everywhere && home != namespace {
         return None;
     }
-    let workloads = with_sidecar(mesh, namespace, labels);
+    let workloads = with_sidecar(view, namespace, labels);
     let field = match spec.selector {
         Some(_) => field!["spec", "selector"],
         None => field!["spec"],
@@ -161,12 +162,47 @@ fn copied(
     })
 }
 
-fn wasm_plugin(mesh: &Mesh, namespace: &Name, plugin: &Object<WasmPlugin>, out: &mut Sink<'_>) {
+/// Why no waypoint runs a copy of a plugin, and where that stands.
+fn not_copied(
+    mesh: &Mesh,
+    plugin: &Object<WasmPlugin>,
+    workloads: &[&Workload],
+    selects: bool,
+) -> Option<(FieldPath, &'static str)> {
+    let spec = &plugin.spec;
     let home = &plugin.metadata.namespace;
-    let found = reached(mesh, namespace, home, &plugin.spec, true);
+    if let Some((position, field)) = spec.beyond_waypoints() {
+        let why = "a waypoint runs none that is for calls which pods make, or for certain ports";
+        return Some((field!["spec", "match", position, field], why));
+    }
+    let from_root = workloads.iter().any(|workload| workload.object.namespace != *home);
+    if from_root && !spec.image_pull_secret.is_empty() {
+        let why = "no copy in another namespace can name the Secret with which its image is pulled";
+        return Some((field!["spec", "imagePullSecret"], why));
+    }
+    let served = |workload: &&Workload| mesh.services_of(workload).next().is_some();
+    let why = "one of them has no Service, so that no waypoint is in front of it";
+    (from_root && selects && !workloads.iter().all(served)).then(|| (field!["spec", "selector"], why))
+}
+
+fn wasm_plugin(view: &View<'_>, namespace: &Name, plugin: &Object<WasmPlugin>, out: &mut Sink<'_>) {
+    let home = &plugin.metadata.namespace;
+    let found = reached(view, namespace, home, &plugin.spec, true);
     let Some((workloads, field, selects)) = found else { return };
+    if let Some((at, why)) = not_copied(view.mesh, plugin, &workloads, selects) {
+        // AMB353 tells of those of the namespace itself.
+        if home != namespace {
+            let remedy = Remedy::person(format!(
+                "its owner attaches what is meant for waypoints to GatewayClass/{WAYPOINT_CLASS}; else keep these workloads in \
+                 sidecar mode"
+            ));
+            let says = format!("it runs in the sidecars of {}, and {why}", names(&workloads));
+            out.find(namespace, Severity::Blocking, (plugin.reference(), at), says, remedy);
+        }
+        return;
+    }
     let Some((severity, remedy)) = copied(
-        mesh,
+        view.mesh,
         &workloads,
         selects && home == namespace,
         "a copy with targetRefs runs at the waypoint of their Services; this plugin stays for pods that have a sidecar",
@@ -185,14 +221,14 @@ fn wasm_plugin(mesh: &Mesh, namespace: &Name, plugin: &Object<WasmPlugin>, out: 
     );
 }
 
-fn report(mesh: &Mesh, namespace: &Name, telemetry: &Object<Telemetry>, out: &mut Sink<'_>) {
+fn report(view: &View<'_>, namespace: &Name, telemetry: &Object<Telemetry>, out: &mut Sink<'_>) {
     let home = &telemetry.metadata.namespace;
-    let found = reached(mesh, namespace, home, &telemetry.spec, false);
+    let found = reached(view, namespace, home, &telemetry.spec, false);
     let Some((workloads, field, selects)) = found else { return };
     let at = (telemetry.reference(), field);
     if selects {
         let Some((severity, remedy)) = copied(
-            mesh,
+            view.mesh,
             &workloads,
             home == namespace,
             "a copy with targetRefs is taken by the waypoint of their Services",
@@ -219,9 +255,9 @@ fn report(mesh: &Mesh, namespace: &Name, telemetry: &Object<Telemetry>, out: &mu
     }
 }
 
-fn proxy_config(mesh: &Mesh, namespace: &Name, config: &Object<ProxyConfig>, out: &mut Sink<'_>) {
+fn proxy_config(view: &View<'_>, namespace: &Name, config: &Object<ProxyConfig>, out: &mut Sink<'_>) {
     let home = &config.metadata.namespace;
-    let Some((workloads, field, _)) = reached(mesh, namespace, home, &config.spec, false) else {
+    let Some((workloads, field, _)) = reached(view, namespace, home, &config.spec, false) else {
         return;
     };
     let remedy = Remedy::person(

@@ -65,7 +65,7 @@ impl Check for NetworkPluginPolicy {
         policies.extend(all::<ClusterNetworkPolicy>(mesh));
         for namespace in view.namespaces() {
             for policy in &policies {
-                judge(mesh, namespace, policy, out);
+                judge(view, namespace, policy, out);
             }
         }
         elsewhere(view, &policies, out);
@@ -129,9 +129,9 @@ impl<'a> Policy<'a> {
 }
 
 /// The workloads of a namespace whose connections a move changes, or has changed.
-fn in_mesh<'a>(mesh: &'a Mesh, namespace: &Name) -> Vec<&'a Workload> {
-    let workloads = mesh.workloads_in(namespace).iter();
-    let workloads = workloads.filter(|workload| !workload.host_network);
+fn in_mesh<'a>(view: &View<'a>, namespace: &Name) -> Vec<&'a Workload> {
+    let workloads = view.mesh.workloads_in(namespace).iter();
+    let workloads = workloads.filter(|workload| !workload.host_network && !view.defers(workload));
     workloads.filter(|workload| may_have_sidecar(workload) || has_moved(workload)).collect()
 }
 
@@ -140,8 +140,8 @@ fn has_moved(workload: &Workload) -> bool {
 }
 
 /// Says of a policy that it was not judged, and what of it a move may touch.
-fn judge(mesh: &Mesh, namespace: &Namespace, policy: &Policy<'_>, out: &mut Sink<'_>) {
-    let (rules, workloads) = policy.hits(namespace, &in_mesh(mesh, &namespace.name));
+fn judge(view: &View<'_>, namespace: &Namespace, policy: &Policy<'_>, out: &mut Sink<'_>) {
+    let (rules, workloads) = policy.hits(namespace, &in_mesh(view, &namespace.name));
     if workloads.is_empty() {
         return;
     }
@@ -188,7 +188,7 @@ fn elsewhere(view: &View<'_>, policies: &[Policy<'_>], out: &mut Sink<'_>) {
         !home.is_empty()
             && restricts
             && !view.judges(home)
-            && mesh.namespace(home).is_some_and(|namespace| !policy.hits(namespace, &in_mesh(mesh, home)).1.is_empty())
+            && mesh.namespace(home).is_some_and(|namespace| !policy.hits(namespace, &in_mesh(view, home)).1.is_empty())
     };
     let wide: Vec<&Policy<'_>> = policies.iter().filter(is_wide).collect();
     let Some(first) = wide.first() else {

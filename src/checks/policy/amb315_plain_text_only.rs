@@ -153,8 +153,9 @@ impl Report<'_> {
             let what = "say PERMISSIVE, which admits plain text too, or give the namespace a PeerAuthentication of its own";
             (Severity::Blocking, Remedy::command(what, command))
         } else {
-            let what = "the policy says PERMISSIVE, which admits the same callers in plain text";
-            (Severity::Change, Remedy::moved(what))
+            let what = "nothing has to be done: callers in plain text are admitted as before, and identities are seen; a policy \
+                        that says PERMISSIVE shows the effect before the move";
+            (Severity::Warning, Remedy::person(what))
         };
         out.find(
             self.namespace,

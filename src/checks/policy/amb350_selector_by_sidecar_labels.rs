@@ -88,7 +88,7 @@ fn look<T: Listed>(
             let Some(label) = Changing::in_policy(wanted) else {
                 continue;
             };
-            let mut who = moving(mesh, name);
+            let mut who = moving(view, name);
             who.retain(|it| contains(&it.before, wanted) && !contains(&it.marked(), wanted));
             let meta = policy.value.meta();
             if who.is_empty() || is_dry_run(meta) {
@@ -114,11 +114,12 @@ fn look<T: Listed>(
     }
 }
 
-/// The applications of a namespace that have sidecars, with their labels.
-fn moving<'a>(mesh: &'a Mesh, namespace: &Name) -> Vec<Relabelled<'a>> {
-    let workloads = mesh.workloads_in(namespace).iter();
+/// The applications of a namespace that have sidecars and do not keep them, with their labels.
+fn moving<'a>(view: &View<'a>, namespace: &Name) -> Vec<Relabelled<'a>> {
+    let workloads = view.mesh.workloads_in(namespace).iter();
     workloads
         .filter(|it| it.role == Role::Application && !it.host_network && may_have_sidecar(it))
+        .filter(|it| !view.defers(it))
         .map(Relabelled::of)
         .collect()
 }
@@ -174,7 +175,7 @@ fn network(view: &View<'_>, out: &mut Sink<'_>) {
     let mesh = view.mesh;
     for namespace in view.namespaces() {
         let name = &namespace.name;
-        let who = moving(mesh, name);
+        let who = moving(view, name);
         let labels = namespace.labels_with_name();
         for policy in mesh.all::<NetworkPolicy>() {
             let home = policy.metadata.namespace == *name;
@@ -213,7 +214,7 @@ fn network(view: &View<'_>, out: &mut Sink<'_>) {
 fn services(view: &View<'_>, out: &mut Sink<'_>) {
     let mesh = view.mesh;
     for namespace in view.namespaces() {
-        let who = moving(mesh, &namespace.name);
+        let who = moving(view, &namespace.name);
         for service in mesh.within::<Service>(&namespace.name) {
             let selector = LabelSelector {
                 match_labels: service.spec.selector.clone(),
@@ -236,7 +237,7 @@ fn services(view: &View<'_>, out: &mut Sink<'_>) {
 /// changes: the API server takes no template that the selector does not match.
 fn controllers(view: &View<'_>, out: &mut Sink<'_>) {
     for namespace in view.namespaces() {
-        for it in moving(view.mesh, &namespace.name) {
+        for it in moving(view, &namespace.name) {
             let object = &it.workload.object;
             let Some(selector) = selector_of(view.mesh, object) else {
                 continue;

@@ -5,11 +5,10 @@
 use super::template_label;
 use crate::checks::{Area, Check, Id, Meta, Remedy, Severity, Sink, View};
 use crate::kinds::Kind;
-use crate::mesh::injection::{
-    INJECT_LABEL, Injection, Injectors, NamespaceInjection, REVISION_LABEL,
-};
+use crate::mesh::injection::{INJECT_LABEL, REVISION_LABEL};
 use crate::mesh::workloads::{Role, Workload};
 use crate::mesh::{self, namespaces::Namespace};
+use crate::translate::enrolment::injected_without;
 
 /// The check.
 pub static CHECK: TemplateForcesInjection = TemplateForcesInjection;
@@ -35,33 +34,20 @@ impl Check for TemplateForcesInjection {
     }
 
     fn run(&self, view: &View<'_>, out: &mut Sink<'_>) {
-        let injectors = view.mesh.injectors();
         for namespace in view.namespaces() {
-            // `istio-injection` set to anything but `enabled` keeps every pod out. Where unlabelled
-            // namespaces are injected, the move leaves that label behind.
-            if injectors.by_default || namespace.injection == NamespaceInjection::Off {
-                continue;
-            }
             for workload in view.mesh.workloads_in(&namespace.name) {
-                if workload.role == Role::Application && workload.has_template {
-                    judge(namespace, workload, injectors, out);
+                if workload.role != Role::Application || !workload.has_template {
+                    continue;
+                }
+                if let Some(revision) = injected_without(view.mesh, namespace, workload) {
+                    report(namespace, workload, &revision, out);
                 }
             }
         }
     }
 }
 
-fn judge(namespace: &Namespace, workload: &Workload, injectors: &Injectors, out: &mut Sink<'_>) {
-    let afterwards = injectors.decide(
-        &namespace.name,
-        &NamespaceInjection::Unlabelled,
-        &workload.labels,
-        &workload.annotations,
-        workload.host_network,
-    );
-    let Injection::Injected(revision) = afterwards else {
-        return;
-    };
+fn report(namespace: &Namespace, workload: &Workload, revision: &str, out: &mut Sink<'_>) {
     let key = if workload.labels.get(REVISION_LABEL).is_some_and(|rev| !rev.is_empty()) {
         REVISION_LABEL
     } else {

@@ -9,11 +9,12 @@ use super::peers::{Peer, Pods, Whom, may_be_pods};
 use crate::inventory::Object;
 use crate::kinds::network_policy::{Direction, NetworkPolicy, PolicyPort, PolicyRule};
 use crate::kinds::service_entry::ServiceEntry;
+use crate::kinds::traffic::VirtualService;
 use crate::kinds::{IntOrString, Labels, Name, ObjectRef};
 use crate::mesh::Mesh;
 use crate::mesh::injection::Injection;
 use crate::mesh::namespaces::{DATA_PLANE_LABEL, Namespace};
-use crate::mesh::services::{Service, destinations};
+use crate::mesh::services::{Service, delegates, destinations};
 use crate::mesh::waypoints::USE_WAYPOINT;
 use crate::mesh::workloads::{DataPlane, GATEWAY_NAME_LABEL, MANAGED_LABEL, Mode, Role, Workload};
 use crate::translate::policies::ports::targets;
@@ -153,7 +154,12 @@ pub(crate) fn has_moved(workload: &Workload) -> bool {
 /// The Services to which callers of a Service are led: itself, and those to which its routes lead.
 fn led_to<'a>(mesh: &'a Mesh, service: &'a Service) -> Vec<&'a Service> {
     let mut all = vec![service];
-    for route in mesh.mesh_routes(service) {
+    let routes = mesh.mesh_routes(service);
+    let known = mesh.all::<VirtualService>();
+    let routes = routes.flat_map(|route| {
+        std::iter::once(&**route).chain(delegates(known, route).map(|delegate| &**delegate))
+    });
+    for route in routes {
         let namespace = &route.metadata.namespace;
         let mirrors = route.spec.http.iter().flat_map(|http| {
             let several = http.mirrors.iter().map(|mirror| &mirror.destination);

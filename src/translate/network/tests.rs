@@ -300,6 +300,29 @@ fn pods_to_which_a_route_leads_admit_the_waypoint() {
 }
 
 #[test]
+fn pods_to_which_a_delegate_leads_admit_the_waypoint() {
+    let root = "
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: pay, namespace: shop}
+spec: {hosts: [pay], http: [{timeout: 1s, delegate: {name: inner}}]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: inner, namespace: shop}
+spec: {http: [{route: [{destination: {host: new}}]}]}
+---
+";
+    let new = with_spec(
+        "new",
+        &format!("{{podSelector: {{matchLabels: {{app: new}}}}, ingress: [{{{FROM_WEB}}}]}}"),
+    );
+    let result = translated(&format!("{root}{}{new}", deployment("new")), &[]);
+    let new = spec_of(&result, "NetworkPolicy/new").unwrap();
+    assert_eq!(new["ingress"][1], waypoints_rule());
+}
+
+#[test]
 fn what_others_behind_the_waypoint_let_in_is_said() {
     let both = format!(
         "{}{}{}{}",

@@ -269,10 +269,18 @@ impl Policy<'_> {
             Action::Deny => self.typed.spec.rules.iter().any(rules::names_source),
             _ => true,
         };
-        if !fine || (copied && self.copies(scene, draft).is_none()) {
+        if !fine {
             return;
         }
-        if copied {
+        let made = if copied {
+            self.copies(scene, draft)
+        } else {
+            Some(Vec::new())
+        };
+        let Some(made) = made else {
+            return;
+        };
+        if !made.is_empty() {
             let says = "is judged at the waypoint, where callers are known, and at ztunnel";
             let remark = Remark::new(Topic::WaypointIdentity, Weight::Form, self.selector(), says);
             draft.remark(&self.object, remark);

@@ -39,6 +39,9 @@ pub(super) fn past(scene: &Scene<'_>, members: &[usize]) -> Vec<String> {
                 known.insert(format!("those of the headless {}", service.object.short()));
             }
         }
+        for (entry, _) in &scene.members[*member].entries {
+            known.insert(format!("those of {}", entry.short()));
+        }
         for front in &scene.members[*member].behind {
             gateways(scene, front.service, &mut known);
         }

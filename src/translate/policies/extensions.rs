@@ -27,7 +27,7 @@ fn each<T: Listed>(scene: &Scene<'_>, draft: &mut Draft, spec: fn(&T) -> &Attach
             continue;
         }
         for object in scene.ground.mesh.within::<T>(root) {
-            of_the_mesh(scene, draft, object, spec(object), namespace);
+            one(scene, draft, object, spec(object), namespace);
         }
     }
 }
@@ -44,7 +44,10 @@ fn one<T: Listed>(
     namespace: &Name,
 ) {
     let name = object.reference();
-    draft.look(&name);
+    let own = name.namespace == *namespace;
+    if own {
+        draft.look(&name);
+    }
     let Some(whole) = scene.ground.mesh.inventory().whole(&name) else {
         return;
     };
@@ -52,7 +55,9 @@ fn one<T: Listed>(
         return;
     }
     if is_attached(spec) {
-        super::attached::remark(scene, draft, &name, &spec.target_refs);
+        if own {
+            super::attached::remark(scene, draft, &name, &spec.target_refs);
+        }
         return;
     }
     let selector = spec.selector.as_ref();
@@ -72,6 +77,11 @@ fn one<T: Listed>(
     };
     let members = scene.selected(namespace, &labels);
     if members.is_empty() {
+        return;
+    }
+    draft.look(&name);
+    if let Some(remark) = stays_behind(spec, own) {
+        draft.remark(&name, remark);
         return;
     }
     let judged = in_front(scene, &members);
@@ -103,23 +113,29 @@ fn one<T: Listed>(
     copies::move_over(scene, draft, &moved);
 }
 
-/// A WasmPlugin of the root namespace, which no waypoint takes.
-fn of_the_mesh<T: Listed>(
-    scene: &Scene<'_>,
-    draft: &mut Draft,
-    object: &Object<T>,
-    spec: &AttachedSpec,
-    namespace: &Name,
-) {
-    let selector = spec.selector.as_ref();
-    let labels = selector.map(|s| s.match_labels.clone()).unwrap_or_default();
-    if is_attached(spec) || scene.selected(namespace, &labels).is_empty() {
-        return;
+/// What of a plugin no copy at a waypoint does.
+fn stays_behind(spec: &AttachedSpec, own: bool) -> Option<Remark> {
+    let refused = |at, says, remedy| {
+        Remark::new(Topic::ProxyExtension, Weight::Refused, at, says).remedy(remedy)
+    };
+    if let Some((position, field)) = spec.beyond_waypoints() {
+        let says = if field == "mode" {
+            "runs for calls that its pods make; a waypoint runs plugins for calls that come in, and none with this mode"
+        } else {
+            "runs for certain ports; a waypoint asks for plugins without a port, and runs none that names one"
+        };
+        let remedy = "say it without this, if it may run for all that comes through the waypoint, or leave its workloads in \
+                      sidecar mode";
+        return Some(refused(
+            field!["spec", "match", position, field],
+            says,
+            remedy,
+        ));
     }
-    let says = format!("runs in the sidecars of {namespace}, and would run in no waypoint");
-    let remark = Remark::new(Topic::ProxyExtension, Weight::Refused, field!["spec"], says);
-    let remedy = format!(
-        "its owner may attach a copy to GatewayClass/{WAYPOINT_CLASS}; then accept this one"
-    );
-    draft.remark(&object.reference(), remark.remedy(remedy));
+    (!own && !spec.image_pull_secret.is_empty()).then(|| {
+        let says = "its image is pulled with a Secret of the root namespace, which a copy for a waypoint cannot name";
+        let remedy = format!("its owner may attach a copy to GatewayClass/{WAYPOINT_CLASS}; then accept this one");
+        let remark = refused(field!["spec", "imagePullSecret"], says, "");
+        remark.remedy(remedy)
+    })
 }

@@ -79,6 +79,7 @@ type Needs<'g> = BTreeMap<(Piece, BTreeSet<&'g ObjectRef>, Vec<ObjectRef>), BTre
 pub(super) fn translate(scene: &Scene<'_>, draft: &mut Draft) {
     let mut needs = Needs::new();
     for (position, member) in scene.members.iter().enumerate() {
+        by_other_ways(scene, draft, position);
         let judged = Judged::of(scene.authorization(position));
         let waypoints = member.waypoints();
         let reads = !judged.allows_requests.is_empty() || !judged.refuses_requests.is_empty();
@@ -133,6 +134,43 @@ pub(super) fn translate(scene: &Scene<'_>, draft: &mut Draft) {
             made.create(draft, &group);
         }
         made.refuse(draft, &alike);
+    }
+}
+
+/// Callers of a ServiceEntry that is bound to a waypoint come through that, where no copy of a policy
+/// judges them: copies are for Services.
+fn by_other_ways(scene: &Scene<'_>, draft: &mut Draft, position: usize) {
+    let member = &scene.members[position];
+    let bound = member.entries.iter();
+    let bound = bound.filter_map(|(entry, waypoint)| Some((entry, waypoint.as_ref()?)));
+    let authorization = scene.authorization(position).into_iter();
+    let authorization =
+        authorization.map(|policy| (policy.reference(), &policy.metadata.annotations));
+    let tokens = scene.tokens(position).into_iter();
+    let tokens = tokens.map(|policy| (policy.reference(), &policy.metadata.annotations));
+    let policies: Vec<ObjectRef> = authorization
+        .chain(tokens)
+        .filter(|(_, annotations)| annotations.get(SOURCE).is_none())
+        .map(|(policy, _)| policy)
+        .collect();
+    for (entry, waypoint) in bound {
+        let says = format!(
+            "judges {}, and callers of {} come to it through {waypoint}, where nothing would judge them by it",
+            member.workload.object.short(),
+            entry.short()
+        );
+        for policy in &policies {
+            let remark = Remark::new(
+                Topic::Waypoint,
+                Weight::Refused,
+                field!["spec"],
+                says.clone(),
+            );
+            draft.remark(
+                policy,
+                remark.remedy("take the label istio.io/use-waypoint off the ServiceEntry, or let callers use a Service"),
+            );
+        }
     }
 }
 

@@ -4,7 +4,9 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::ways::{self, Ways};
 use crate::kinds::authorization::{AuthorizationPolicy, RequestAuthentication};
-use crate::kinds::{Labels, Name, ObjectRef};
+use crate::kinds::selector::contains;
+use crate::kinds::service_entry::ServiceEntry;
+use crate::kinds::{Labels, Name, ObjectRef, Resource};
 use crate::mesh::injection::Injection;
 use crate::mesh::services::Service;
 use crate::mesh::waypoints::{Binding, USE_WAYPOINT};
@@ -42,6 +44,8 @@ pub(in crate::translate) struct Member<'g> {
     pub(in crate::translate) behind: Vec<Front<'g>>,
     /// The Services in front of it whose callers go past waypoints.
     pub(in crate::translate) past: Vec<(&'g Service, Past)>,
+    /// The ServiceEntries that select it, with the waypoint through which their callers will come.
+    pub(in crate::translate) entries: Vec<(ObjectRef, Option<ObjectRef>)>,
     /// The Services whose callers reach it through a waypoint: those in front of it, unless their
     /// routes lead elsewhere, and those whose routes lead here.
     pub(in crate::translate) judged_for: Vec<Front<'g>>,
@@ -89,9 +93,10 @@ impl<'g> Scene<'g> {
         let mesh = ground.mesh;
         let mut members = Vec::new();
         for namespace in ground.namespaces {
+            let entries = selecting(ground, namespace);
             let workloads = mesh.workloads_in(namespace).iter();
             for workload in workloads.filter(|workload| has_sidecars(workload)) {
-                members.push(member(ground, workload));
+                members.push(member(ground, workload, &entries));
             }
         }
         let by_object = members.iter().enumerate();
@@ -225,7 +230,33 @@ fn is_injected_otherwise(workload: &Workload) -> bool {
         && templates.is_some_and(|names| !names.split(',').any(|name| name.trim() == "sidecar"))
 }
 
-fn member<'g>(ground: &'g Ground<'g>, workload: &'g Workload) -> Member<'g> {
+/// A ServiceEntry whose endpoints are pods.
+struct Selecting<'g> {
+    object: ObjectRef,
+    labels: &'g Labels,
+    waypoint: Option<ObjectRef>,
+}
+
+/// The ServiceEntries of a namespace that select pods of it
+/// (`pilot/pkg/serviceregistry/ambient/services.go`).
+fn selecting<'g>(ground: &'g Ground<'g>, namespace: &Name) -> Vec<Selecting<'g>> {
+    let entries = ground.mesh.within::<ServiceEntry>(namespace).iter();
+    let selecting = entries.filter_map(|entry| {
+        let selector = entry.spec.workload_selector.as_ref()?;
+        Some(Selecting {
+            object: entry.reference(),
+            labels: &selector.labels,
+            waypoint: ground.mesh.entry_binding(entry).usable().cloned(),
+        })
+    });
+    selecting.collect()
+}
+
+fn member<'g>(
+    ground: &'g Ground<'g>,
+    workload: &'g Workload,
+    entries: &[Selecting<'g>],
+) -> Member<'g> {
     let mesh = ground.mesh;
     let (mut behind, mut past) = (Vec::new(), Vec::new());
     for service in mesh.services_of(workload) {
@@ -249,8 +280,13 @@ fn member<'g>(ground: &'g Ground<'g>, workload: &'g Workload) -> Member<'g> {
         workload.object.namespace.clone(),
         workload.object.name.clone(),
     );
+    let selects = |entry: &&Selecting<'_>| contains(&workload.labels, entry.labels);
+    let entries = entries.iter().filter(selects);
     Member {
         workload,
+        entries: entries
+            .map(|entry| (entry.object.clone(), entry.waypoint.clone()))
+            .collect(),
         judged_for: behind.clone(),
         behind,
         past,

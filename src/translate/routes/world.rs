@@ -44,7 +44,7 @@ impl World {
         for route in mesh.all::<traffic::VirtualService>() {
             let spec = &route.spec;
             if !spec.hosts.is_empty() && !is_mesh(&spec.gateways) {
-                if spec.http.iter().any(|http| http.delegate) {
+                if spec.http.iter().any(|http| http.delegate.is_some()) {
                     world
                         .at_gateways
                         .extend(whole(mesh, route).and_then(Result::ok));

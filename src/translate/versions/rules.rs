@@ -7,6 +7,7 @@ use super::traffic_policy::without_istio_mutual;
 use crate::inventory::Object;
 use crate::kinds::complete;
 use crate::kinds::path::field;
+use crate::kinds::service_entry::ServiceEntry;
 use crate::kinds::traffic::{ClientTlsMode, DestinationRule, PortPolicy, TrafficPolicy};
 use crate::kinds::{FieldPath, ObjectRef, Resource};
 use crate::mesh::services::Service;
@@ -27,16 +28,20 @@ struct Case<'g> {
     rule: &'g Object<DestinationRule>,
     object: ObjectRef,
     services: &'g [Service],
+    /// Whether its host is one of a ServiceEntry whose waypoint follows it.
+    outside: bool,
 }
 
 impl<'g> Case<'g> {
     fn new(ground: &'g Ground<'g>, rule: &'g Object<DestinationRule>) -> Self {
         let home = &rule.metadata.namespace;
+        let services = ground.mesh.services_of_host(&rule.spec.host, home);
         Self {
             ground,
             rule,
             object: rule.reference(),
-            services: ground.mesh.services_of_host(&rule.spec.host, home),
+            services,
+            outside: services.is_empty() && is_served_outside(ground, rule),
         }
     }
 
@@ -111,12 +116,17 @@ impl<'g> Case<'g> {
         })
     }
 
+    /// Whether a waypoint follows the rule.
+    fn is_served(&self) -> bool {
+        self.outside || self.served().next().is_some()
+    }
+
     /// Whether anybody follows the rule once its callers are ambient.
     fn place(&self, draft: &mut Draft) {
         let Some(evidence) = traffic_policy(self.rule) else {
             return;
         };
-        if self.served().next().is_some() {
+        if self.is_served() {
             return;
         }
         let home = &self.rule.metadata.namespace;
@@ -162,7 +172,7 @@ impl<'g> Case<'g> {
             let at = at.then("portLevelSettings").then(position).then("tls");
             (at, port.tls)
         });
-        let is_served = self.served().next().is_some();
+        let is_served = self.is_served();
         for (field, tls) in own.chain(ports) {
             let Some(tls) = tls else { continue };
             let in_mesh = !self.services.is_empty();
@@ -240,6 +250,27 @@ impl<'g> Case<'g> {
             draft.patch(Phase::Prepare, &self.object, patch, &[&self.object]);
         }
     }
+}
+
+/// Whether a rule's host is one of a ServiceEntry that is bound to a waypoint which takes rules of its
+/// namespace.
+fn is_served_outside(ground: &Ground<'_>, rule: &Object<DestinationRule>) -> bool {
+    let home = &rule.metadata.namespace;
+    let mut entries = ground.mesh.all::<ServiceEntry>().iter();
+    entries.any(|entry| {
+        let own = &entry.metadata.namespace;
+        let of_host = entry.spec.hosts.contains(&rule.spec.host);
+        of_host
+            && ground
+                .mesh
+                .entry_binding(entry)
+                .usable()
+                .is_some_and(|waypoint| {
+                    home == own
+                        || *home == waypoint.namespace
+                        || home == ground.mesh.root_namespace()
+                })
+    })
 }
 
 /// The merge patch that takes `ISTIO_MUTUAL` out of a policy; nothing where it is not in it.

@@ -1,5 +1,6 @@
 //! Policies of small meshes, translated and compared.
 
+mod beside;
 mod kinds;
 mod mutations;
 mod random;
