@@ -54,6 +54,8 @@ fn what_make_dist_left_is_what_the_manifest_says() {
             said["bin"].as_str().expect("a path"),
             "LICENSE",
             "THIRD_PARTY",
+            "man/kubectl-ambient-check.1",
+            "schemas/CheckReport.schema.json",
         ] {
             assert!(files.iter().any(|file| file == wanted), "{wanted}");
         }

@@ -86,14 +86,13 @@ fn ship(root: &Path, target: &str, platform: Platform) -> Result<(), Error> {
         entry("LICENSE", false, std::fs::read(root.join("LICENSE"))?),
         entry("THIRD_PARTY", false, dependencies.licences()?.into_bytes()),
     ];
-    for page in std::fs::read_dir(root.join("docs").join("man"))? {
-        let page = page?;
-        let name = page.file_name().to_string_lossy().into_owned();
-        entries.push(entry(
-            &format!("man/{name}"),
-            false,
-            std::fs::read(page.path())?,
-        ));
+    for (within, source) in [("man", root.join("docs/man")), ("schemas", root.join("schemas"))] {
+        for file in std::fs::read_dir(source)? {
+            let file = file?;
+            let name = file.file_name().to_string_lossy().into_owned();
+            let content = std::fs::read(file.path())?;
+            entries.push(entry(&format!("{within}/{name}"), false, content));
+        }
     }
     let folder = folder(root);
     std::fs::create_dir_all(&folder)?;

@@ -13,6 +13,7 @@ use crate::checks::{self, Ignore};
 use crate::error::{Error, why};
 use crate::exit::Exit;
 use crate::report::API_VERSION;
+use crate::report::schema::identified;
 
 /// The file's name at the root of a folder of manifests.
 const NAME: &str = ".ambient.yaml";
@@ -73,9 +74,8 @@ pub(super) fn read(named: Option<&Path>, manifests: &[PathBuf]) -> Result<Vec<Ig
 
 /// The schema of the file.
 pub fn config_schema() -> Schema {
-    SchemaSettings::draft2020_12()
-        .into_generator()
-        .into_root_schema_for::<ConfigFile>()
+    let generator = SchemaSettings::draft2020_12().into_generator();
+    identified(generator.into_root_schema_for::<ConfigFile>(), "ambient.yaml")
 }
 
 fn file(path: &Path) -> Result<Vec<Ignore>, Error> {

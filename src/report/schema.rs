@@ -35,15 +35,22 @@ pub fn schemas() -> BTreeMap<&'static str, Schema> {
 }
 
 /// The schema of a type as it is written, draft 2020-12.
-pub fn written<T: JsonSchema>() -> Schema {
+fn written<T: JsonSchema>() -> Schema {
     SchemaSettings::draft2020_12()
         .for_serialize()
         .into_generator()
         .into_root_schema_for::<T>()
 }
 
+/// Gives a schema a name of its own, by which others refer to it. It is no address: nothing is fetched.
+pub fn identified(mut schema: Schema, kind: &str) -> Schema {
+    let version = API_VERSION.replace('/', ":");
+    schema.insert("$id".to_owned(), json!(format!("urn:{version}:{kind}")));
+    schema
+}
+
 fn document<T: JsonSchema>(kind: &'static str) -> (&'static str, Schema) {
-    let mut schema = written::<T>();
+    let mut schema = identified(written::<T>(), kind);
     schema.insert("title".to_owned(), json!(kind));
     for (property, value) in [("apiVersion", API_VERSION), ("kind", kind)] {
         if let Some(known) = schema.pointer_mut(&format!("/properties/{property}")) {

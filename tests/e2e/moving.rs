@@ -110,3 +110,23 @@ fn there_is_nothing_to_do_twice() -> Result {
     );
     journey.is_as(&start, "back already")
 }
+
+/// A machine that can keep no copy of a journal is told so; the cluster's journal is enough for the way back.
+#[test]
+fn a_state_folder_that_cannot_be_written_is_told_and_not_needed() -> Result {
+    let journey = Journey::shop(journey::plane()?)?;
+    let start = journey.snapshot()?;
+    let run = |words: &[&str]| -> Result<Done> {
+        let words: Vec<&str> = words.iter().copied().chain(["--yes"]).collect();
+        // No folder can be made below a device.
+        let command = journey.command(&words)?.env("XDG_STATE_HOME", "/dev/null");
+        let done = command.run()?.exited(0)?;
+        let why = "this machine keeps no copy of the journal: cannot write in /dev/null/";
+        assert!(done.stderr.contains(why), "{done}");
+        Ok(done)
+    };
+    run(&APPLY)?;
+    journey.has_pods(2, "1/1")?;
+    run(&["rollback"])?;
+    journey.is_as(&start, "back")
+}
