@@ -86,7 +86,10 @@ fn ship(root: &Path, target: &str, platform: Platform) -> Result<(), Error> {
         entry("LICENSE", false, std::fs::read(root.join("LICENSE"))?),
         entry("THIRD_PARTY", false, dependencies.licences()?.into_bytes()),
     ];
-    for (within, source) in [("man", root.join("docs/man")), ("schemas", root.join("schemas"))] {
+    for (within, source) in [
+        ("man", root.join("docs/man")),
+        ("schemas", root.join("schemas")),
+    ] {
         for file in std::fs::read_dir(source)? {
             let file = file?;
             let name = file.file_name().to_string_lossy().into_owned();

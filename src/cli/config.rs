@@ -75,7 +75,10 @@ pub(super) fn read(named: Option<&Path>, manifests: &[PathBuf]) -> Result<Vec<Ig
 /// The schema of the file.
 pub fn config_schema() -> Schema {
     let generator = SchemaSettings::draft2020_12().into_generator();
-    identified(generator.into_root_schema_for::<ConfigFile>(), "ambient.yaml")
+    identified(
+        generator.into_root_schema_for::<ConfigFile>(),
+        "ambient.yaml",
+    )
 }
 
 fn file(path: &Path) -> Result<Vec<Ignore>, Error> {

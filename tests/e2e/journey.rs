@@ -50,8 +50,8 @@ pub(crate) const RECORDED: [&str; 8] = [
     "virtualservices.networking.istio.io",
 ];
 
-/// For how long the Lease lasts here, in seconds.
-pub(crate) const LEASE: &str = "2";
+/// For how long the Lease lasts here unless told, in seconds.
+const LEASE: &str = "2";
 
 /// A workload that calls and one that is called: its policies ask for a waypoint, a guard and the
 /// waypoint's exemption, its route becomes an HTTPRoute, and its NetworkPolicy does not admit HBONE.
@@ -159,6 +159,7 @@ pub(crate) struct Journey<'p> {
     pub(crate) plane: &'p ControlPlane,
     set: Namespaces,
     short: String,
+    lease: &'static str,
 }
 
 impl<'p> Journey<'p> {
@@ -217,6 +218,7 @@ impl<'p> Journey<'p> {
             plane,
             set,
             short: short.to_owned(),
+            lease: LEASE,
         })
     }
 
@@ -226,7 +228,15 @@ impl<'p> Journey<'p> {
             plane,
             set,
             short: short.to_owned(),
+            lease: LEASE,
         }
+    }
+
+    /// With a Lease that lasts so many seconds: a machine that is busy with many moves at once renews it late.
+    #[must_use]
+    pub(crate) fn leased_for(mut self, seconds: &'static str) -> Self {
+        self.lease = seconds;
+        self
     }
 
     /// The namespace.
@@ -257,7 +267,7 @@ impl<'p> Journey<'p> {
         let command = self
             .plane
             .ambient(words)?
-            .env("KUBECTL_AMBIENT_LEASE_SECONDS", LEASE)
+            .env("KUBECTL_AMBIENT_LEASE_SECONDS", self.lease)
             .env("KUBECTL_AMBIENT_SETTLING_MILLIS", "50")
             .within(Duration::from_secs(180));
         #[cfg(mutant)]

@@ -46,10 +46,13 @@ const SHOP: Ground = Ground {
 };
 
 const WEALIST: Ground = Ground {
-    lay: |plane| Journey::wealist(plane, &json!({"istio-injection": "enabled"})),
+    lay: |plane| {
+        let journey = Journey::wealist(plane, &json!({"istio-injection": "enabled"}))?;
+        Ok(journey.leased_for("8"))
+    },
     needs: |journey| journey.wealist_needs(),
     pods: PODS,
-    side_by_side: 4,
+    side_by_side: 6,
     written: &["deployments", "statefulsets", "gateways", "namespaces"],
 };
 
