@@ -11,9 +11,19 @@ use crate::kinds::{FieldPath, Kind, ObjectRef};
 use crate::mesh::Mesh;
 
 /// What the parts of a translation note.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Draft {
     treatments: BTreeMap<ObjectRef, Noted>,
+    /// What is created, by name.
+    names: BTreeSet<ObjectRef>,
+    /// `None` where nobody asks for the objects: those of a whole cluster take more memory than all that was read of
+    /// it.
+    changes: Option<Changes>,
+}
+
+/// What changes.
+#[derive(Debug, Default)]
+struct Changes {
     created: BTreeMap<ObjectRef, (Phase, Manifest, BTreeSet<ObjectRef>)>,
     patched: BTreeMap<ObjectRef, BTreeMap<Phase, Patches>>,
     removed: BTreeMap<ObjectRef, (Phase, BTreeSet<ObjectRef>)>,
@@ -29,6 +39,23 @@ struct Noted {
 }
 
 impl Draft {
+    /// One that keeps what changes.
+    pub(crate) fn of_changes() -> Self {
+        Self {
+            treatments: BTreeMap::new(),
+            names: BTreeSet::new(),
+            changes: Some(Changes::default()),
+        }
+    }
+
+    /// One that keeps only what is to be said of the objects that were there.
+    pub(crate) fn of_treatments() -> Self {
+        Self {
+            changes: None,
+            ..Self::of_changes()
+        }
+    }
+
     /// An object that was looked at. Without a remark nothing is to be said of it.
     pub(crate) fn look(&mut self, object: &ObjectRef) {
         self.treatments.entry(object.clone()).or_default();
@@ -51,8 +78,12 @@ impl Draft {
     /// A new object, on account of others.
     pub(crate) fn create(&mut self, phase: Phase, manifest: Manifest, because: &[&ObjectRef]) {
         let object = manifest.object().clone();
-        let because = because.iter().map(|object| (*object).clone()).collect();
-        self.created.insert(object, (phase, manifest, because));
+        if let Some(changes) = &mut self.changes {
+            let because = because.iter().map(|object| (*object).clone()).collect();
+            let created = (phase, manifest, because);
+            changes.created.insert(object.clone(), created);
+        }
+        self.names.insert(object);
     }
 
     /// A new object under the first free name, on account of others; nothing is done where it is there
@@ -95,7 +126,10 @@ impl Draft {
         patch: Value,
         because: &[&ObjectRef],
     ) {
-        let phases = self.patched.entry(object.clone()).or_default();
+        let Some(changes) = &mut self.changes else {
+            return;
+        };
+        let phases = changes.patched.entry(object.clone()).or_default();
         let (patches, reasons) = phases.entry(phase).or_default();
         patches.push(patch);
         reasons.extend(because.iter().map(|object| (*object).clone()));
@@ -103,13 +137,15 @@ impl Draft {
 
     /// An object goes. One that this translation creates is never created then.
     pub(crate) fn remove(&mut self, phase: Phase, object: &ObjectRef, because: &[&ObjectRef]) {
-        let because = because.iter().map(|object| (*object).clone()).collect();
-        self.removed.insert(object.clone(), (phase, because));
+        if let Some(changes) = &mut self.changes {
+            let because = because.iter().map(|object| (*object).clone()).collect();
+            changes.removed.insert(object.clone(), (phase, because));
+        }
     }
 
     /// Whether an object of this name is created.
     pub(crate) fn creates(&self, object: &ObjectRef) -> bool {
-        self.created.contains_key(object)
+        self.names.contains(object)
     }
 
     /// What becomes of the objects, without writing any.
@@ -119,14 +155,18 @@ impl Draft {
 
     /// The translation, not yet compared.
     pub(crate) fn finish(mut self, mesh: &Mesh) -> Translation {
-        let created: BTreeMap<ObjectRef, Manifest> = self
-            .created
+        let Changes {
+            created: made,
+            patched,
+            removed,
+        } = self.changes.unwrap_or_default();
+        let created: BTreeMap<ObjectRef, Manifest> = made
             .iter()
-            .filter(|(object, _)| self.patched.contains_key(object))
+            .filter(|(object, _)| patched.contains_key(object))
             .map(|(object, (_, manifest, _))| (object.clone(), manifest.clone()))
             .collect();
         let mut changes = Vec::new();
-        for (phase, manifest, because) in self.created.into_values() {
+        for (phase, manifest, because) in made.into_values() {
             changes.push(change(phase, Edit::Create(manifest), because));
         }
         let whole = |object: &ObjectRef| {
@@ -141,7 +181,7 @@ impl Draft {
             Ok(Manifest::of(object.clone(), json))
         };
         let mut latest: BTreeMap<ObjectRef, Manifest> = BTreeMap::new();
-        for (object, phases) in self.patched {
+        for (object, phases) in patched {
             let mut before = match whole(&object) {
                 Ok(before) => before,
                 Err(why) => {
@@ -164,7 +204,7 @@ impl Draft {
             }
             latest.insert(object, before);
         }
-        for (object, (phase, because)) in self.removed {
+        for (object, (phase, because)) in removed {
             let last = latest.remove(&object).map_or_else(|| whole(&object), Ok);
             match last {
                 Ok(last) => changes.push(change(phase, Edit::Remove(last), because)),

@@ -274,7 +274,7 @@ spec: {hosts: [pay], http: [{timeout: 1s, route: [{destination: {host: pay}}]}]}
         };
         let namespaces = BTreeSet::from([shop]);
         let ground = Ground::new(&mesh, &namespaces, &options);
-        let mut draft = Draft::default();
+        let mut draft = Draft::of_changes();
         translate(&ground, &mut draft);
         draft.finish(&mesh)
     }

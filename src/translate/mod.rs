@@ -117,15 +117,15 @@ pub fn compared(
 /// What becomes of the objects of some namespaces, and what is to be said of it: an outline without the
 /// objects themselves, for those who only judge.
 pub fn treatments(mesh: &Mesh, namespaces: &BTreeSet<Name>, options: &Options) -> Vec<Treatment> {
-    draft(&Ground::new(mesh, namespaces, options)).treatments()
+    let ground = Ground::new(mesh, namespaces, options);
+    drawn(&ground, Draft::of_treatments()).treatments()
 }
 
 fn drafted(ground: &Ground<'_>) -> Translation {
-    draft(ground).finish(ground.mesh)
+    drawn(ground, Draft::of_changes()).finish(ground.mesh)
 }
 
-fn draft(ground: &Ground<'_>) -> Draft {
-    let mut draft = Draft::default();
+fn drawn(ground: &Ground<'_>, mut draft: Draft) -> Draft {
     waypoints::translate(ground, &mut draft);
     versions::translate(ground, &mut draft);
     policies::translate(ground, &mut draft);

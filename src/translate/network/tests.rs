@@ -40,7 +40,7 @@ fn translated(more: &str, accepted: &[Topic]) -> Translation {
         ..Options::default()
     };
     let ground = Ground::new(&mesh, &namespaces, &options);
-    let mut draft = Draft::default();
+    let mut draft = Draft::of_changes();
     translate(&ground, &mut draft);
     draft.finish(&mesh)
 }

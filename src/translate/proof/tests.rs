@@ -56,7 +56,7 @@ fn compared(mesh: &Mesh, note: impl FnOnce(&mut Draft, &ObjectRef)) -> Translati
     let namespaces = BTreeSet::from([Name::from("shop")]);
     let options = Options::default();
     let ground = Ground::new(mesh, &namespaces, &options);
-    let mut draft = Draft::default();
+    let mut draft = Draft::of_changes();
     let route = ObjectRef::new(Kind::VirtualService, &"shop".into(), &"pay".into());
     note(&mut draft, &route);
     prove(&ground, draft.finish(mesh))
