@@ -1,7 +1,7 @@
 //! Metadata that all objects have, names of objects, and the Namespace, which is nothing else.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
@@ -64,7 +64,9 @@ impl Labels {
 
 impl Default for Labels {
     fn default() -> Self {
-        Self(Arc::from([]))
+        /// Shared by all that have none, which is most objects for annotations.
+        static NONE: LazyLock<Arc<[(Name, Name)]>> = LazyLock::new(|| Arc::from([]));
+        Self(Arc::clone(&NONE))
     }
 }
 

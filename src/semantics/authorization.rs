@@ -67,20 +67,19 @@ pub struct Beyond {
 
 /// The attributes of a rule that ztunnel cannot judge, in the order of the manifest.
 pub fn beyond_ztunnel(rule: &Rule, index: usize) -> Vec<Beyond> {
-    let base = rule_path(index);
     let mut found = Vec::new();
     for (position, from) in rule.from.iter().enumerate() {
-        let path = base.then("from").then(position).then("source");
+        let path = || rule_path(index).then("from").then(position).then("source");
         collect(&from.source, source_layer, &path, &mut found);
     }
     for (position, to) in rule.to.iter().enumerate() {
-        let path = base.then("to").then(position).then("operation");
+        let path = || rule_path(index).then("to").then(position).then("operation");
         collect(&to.operation, operation_layer, &path, &mut found);
     }
     for (position, condition) in rule.when.iter().enumerate() {
         let layer = condition_layer(&condition.key);
         if layer != Layer::L4 {
-            let path = base.then("when").then(position).then("key");
+            let path = rule_path(index).then("when").then(position).then("key");
             found.push(Beyond {
                 path,
                 name: condition.key.clone(),
@@ -122,12 +121,18 @@ pub fn rule_path(index: usize) -> FieldPath {
     ])
 }
 
-fn collect(clause: &Clause, layer: fn(&str) -> Layer, path: &FieldPath, found: &mut Vec<Beyond>) {
+/// Collects the attributes of a clause; its path is made where there is one, which is seldom.
+fn collect(
+    clause: &Clause,
+    layer: fn(&str) -> Layer,
+    path: &dyn Fn() -> FieldPath,
+    found: &mut Vec<Beyond>,
+) {
     for (field, values) in &clause.0 {
         let layer = layer(field);
         if layer != Layer::L4 && !values.is_empty() {
             found.push(Beyond {
-                path: path.then(field.as_str()),
+                path: path().then(field.as_str()),
                 name: field.clone(),
                 layer,
             });
