@@ -144,6 +144,14 @@ fn cluster(
             .ui
             .note("whether a run is open was not seen: no right to list configmaps");
     }
+    for kept in session.read.journals.iter().flatten() {
+        if let Err(damage) = &kept.journal {
+            let (run, namespace) = (&kept.run, &kept.namespace);
+            context.ui.note(&format!(
+                "run {run} of {namespace} may not be over: its journal cannot be read: {damage}"
+            ));
+        }
+    }
     let journals = session.read.journals.iter().flatten();
     let open_runs = journals
         .filter_map(|kept| OpenRunEntry::of(kept.journal.as_ref().ok()?))

@@ -23,7 +23,7 @@ use crate::mesh::injection::{
 };
 use crate::mesh::namespaces::DATA_PLANE_LABEL;
 use crate::mesh::waypoints::{INGRESS_USE_WAYPOINT, USE_WAYPOINT, USE_WAYPOINT_NAMESPACE};
-use crate::mesh::workloads::{Role, Workload};
+use crate::mesh::workloads::{DataPlane, Role, Workload, data_plane};
 use crate::translate::change::{SOURCE, merge};
 
 /// The plan that takes a namespace back to sidecars, and what stands in its way.
@@ -40,6 +40,11 @@ pub fn back_by_hand(
         .iter()
         .filter(|workload| returns(workload))
         .collect();
+    let unbound = unbind(mesh, namespace);
+    // Sidecars are for what had them: without a sign that it was moved, it may never have had any.
+    if unbound.is_none() && revision.is_none() && !is_ambient(mesh, namespace) {
+        return (nothing(namespace), obstacles);
+    }
     match injection(mesh, namespace, revision) {
         Ok(step) => steps.extend(step),
         Err(obstacle) => obstacles.push(*obstacle),
@@ -56,23 +61,40 @@ pub fn back_by_hand(
         }
     }
     obstacles.extend(unjudged(mesh, namespace, &back));
-    steps.extend(unbind(mesh, namespace));
+    steps.extend(unbound);
     if delete_waypoint {
         obstacles.extend(bound_elsewhere(mesh, namespace));
         steps.extend(waypoints(mesh, namespace));
     }
     super::build::in_waves(&mut steps);
     let plan = Plan {
-        namespace: namespace.clone(),
-        direction: Direction::Back,
-        manner: Manner::Namespace,
         steps,
-        remainder: Vec::new(),
-        rest: Vec::new(),
-        bypasses: Vec::new(),
+        ..nothing(namespace)
     };
     debug_assert!(super::rights::hold(&plan.steps));
     (plan, obstacles)
+}
+
+/// A plan without steps.
+fn nothing(namespace: &Name) -> Plan {
+    Plan {
+        namespace: namespace.clone(),
+        direction: Direction::Back,
+        manner: Manner::Namespace,
+        steps: Vec::new(),
+        remainder: Vec::new(),
+        rest: Vec::new(),
+        bypasses: Vec::new(),
+    }
+}
+
+/// Whether ztunnel has a pod of the namespace.
+fn is_ambient(mesh: &Mesh, namespace: &Name) -> bool {
+    let mut workloads = mesh.workloads_in(namespace).iter();
+    workloads.any(|workload| {
+        let mut pods = mesh.pods(workload);
+        pods.any(|pod| data_plane(pod) == DataPlane::Ambient)
+    })
 }
 
 /// Whether a workload has no sidecars, and a controller that can give it some.

@@ -35,7 +35,10 @@ pub use since::{Since, around};
 pub use step::{NoStep, Rollout, Stage, Step, StepId};
 pub use write::{Drift, FieldChange, Planned, Request, Standing, Write};
 
+use serde_json::Value;
+
 use crate::kinds::{Name, ObjectRef};
+use crate::translate::change::SOURCE;
 
 /// How workloads lose their sidecars.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -259,6 +262,19 @@ impl Plan {
 
 /// The field in which two writes of an object differ.
 fn field_of(one: &Planned, two: &Planned) -> String {
+    let whole = |planned: &Planned| match planned {
+        Planned::Write(Write::Create { manifest, .. } | Write::Remove { manifest, .. }) => {
+            Some(manifest.clone())
+        }
+        _ => None,
+    };
+    if let (Some(one), Some(two)) = (whole(one), whole(two)) {
+        let source = two["metadata"]["annotations"][SOURCE].as_str();
+        let source = source.map_or_else(String::new, |source| format!(" (made from {source})"));
+        let mut path = Vec::new();
+        first_path(&one, &two, &mut path);
+        return format!("{source}, field {}", path.join("."));
+    }
     let fields = |planned: &Planned| match planned {
         Planned::Write(Write::Change { fields, .. }) => fields.clone(),
         _ => Vec::new(),
@@ -270,6 +286,30 @@ fn field_of(one: &Planned, two: &Planned) -> String {
         || " is not what it was".to_owned(),
         |field| format!(", field {}", field.path.join(".")),
     )
+}
+
+/// The way to the first value in which two objects differ.
+fn first_path(one: &Value, two: &Value, path: &mut Vec<String>) {
+    let differing = match (one, two) {
+        (Value::Object(one), Value::Object(two)) => {
+            let keys: std::collections::BTreeSet<&String> = one.keys().chain(two.keys()).collect();
+            let mut keys = keys.into_iter();
+            let key = keys.find(|key| one.get(*key) != two.get(*key));
+            key.map(|key| (key.clone(), one.get(key), two.get(key)))
+        }
+        (Value::Array(one), Value::Array(two)) => {
+            let mut all = 0..one.len().max(two.len());
+            let at = all.find(|at| one.get(*at) != two.get(*at));
+            at.map(|at| (at.to_string(), one.get(at), two.get(at)))
+        }
+        _ => None,
+    };
+    if let Some((key, one, two)) = differing {
+        path.push(key);
+        if let (Some(one), Some(two)) = (one, two) {
+            first_path(one, two, path);
+        }
+    }
 }
 
 /// Waves count from zero, and steps that stood in one wave stay in one.

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
-
 use super::*;
 use crate::checks;
 use crate::inventory::{Input, InventoryBuilder};
@@ -368,6 +366,13 @@ fn two_plans_are_told_apart_by_step_object_and_field() {
         difference.contains("policies") && difference.contains("AuthorizationPolicy/pay-wp"),
         "{difference}"
     );
+    // The copy differs, and it is told of what it is one, and where.
+    assert!(
+        difference.ends_with(
+            "(made from AuthorizationPolicy/shop/pay), field spec.rules.0.to.0.operation.methods.0"
+        ),
+        "{difference}"
+    );
     let (three, _) = planned(BASE);
     assert!(one.first_difference(&three).is_some());
 }
@@ -395,6 +400,18 @@ webhooks: [{name: namespace.sidecar-injector.istio.io, namespaceSelector: {match
     let mut builder = InventoryBuilder::new(Input::Manifests, "default");
     builder.file("shop.yaml", format!("{text}{injector}{extra}"));
     Mesh::new(builder.finish())
+}
+
+#[test]
+fn what_was_never_moved_gets_no_sidecars() {
+    let plain = BASE.replace(", labels: {istio-injection: enabled}", "");
+    for text in [BASE, &plain] {
+        let mut builder = InventoryBuilder::new(Input::Manifests, "default");
+        builder.file("shop.yaml", text.to_owned());
+        let mesh = Mesh::new(builder.finish());
+        let (plan, obstacles) = back_by_hand(&mesh, &Name::from("shop"), None, false);
+        assert_eq!((ids(&plan), obstacles), (Vec::new(), Vec::new()), "{text}");
+    }
 }
 
 #[test]

@@ -173,6 +173,10 @@ impl Standing {
             Ended::Finished if back => {
                 let again = format!("{program} convert -n {namespace} --apply");
                 let mut next = vec![again];
+                // What came before the step that it went back to is there still.
+                if journal.header.to.is_some() {
+                    next.insert(0, rollback.clone());
+                }
                 if state.kept().next().is_some() {
                     next.push(format!("{rollback} --overwrite-drift"));
                 }
@@ -231,5 +235,9 @@ fn truth(journal: &Journal) -> String {
         (false, false) if binds > 0 => ", the namespace is not enrolled yet",
         _ => "",
     };
-    format!("{workloads}{enrolled}")
+    let to = journal.header.to.as_ref().filter(|_| back);
+    let left = to.map_or_else(String::new, |step| {
+        format!(", what was done up to {step} stays until the rest is rolled back")
+    });
+    format!("{workloads}{enrolled}{left}")
 }

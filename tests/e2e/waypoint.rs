@@ -577,3 +577,23 @@ fn a_waypoint_that_is_not_ready_says_so_and_is_waited_for() -> Result {
     assert!(done.stdout.contains("1 of 1 ready"), "{done}");
     Ok(())
 }
+
+/// It would be taken over, and deleted with the waypoint.
+#[test]
+fn parameters_of_somebody_else_are_left_alone() -> Result {
+    let plane = wealist::shared()?;
+    let shop = shop(plane)?;
+    let theirs = json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "waypoint-options"},
+        "data": {"theirs": "yes"},
+    });
+    shop.apply(&theirs.to_string())?;
+    let apply = ["apply", "--replicas", "2", "--yes"];
+    let done = waypoint(plane, &shop, &apply)?.exited(1)?;
+    assert!(done.stderr.contains("somebody else made it"), "{done}");
+    waypoint(plane, &shop, &["apply", "--yes"])?.exited(0)?;
+    waypoint(plane, &shop, &["delete", "waypoint", "--yes"])?.exited(0)?;
+    let left = shop.get("ConfigMap", "waypoint-options")?;
+    assert_eq!(left.unwrap_or_default()["data"], json!({"theirs": "yes"}));
+    Ok(())
+}

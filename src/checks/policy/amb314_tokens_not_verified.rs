@@ -61,7 +61,8 @@ impl Check for TokensNotVerified {
                 let spec = &policy.spec;
                 if !is_attached(spec.target_ref.as_ref(), &spec.target_refs) {
                     let home = &policy.metadata.namespace;
-                    let reach = reach(mesh, home, spec.selector.as_ref(), name);
+                    let mut reach = reach(mesh, home, spec.selector.as_ref(), name);
+                    reach.ambient.retain(|workload| !has_copies(policy, workload, &all, mesh));
                     by_labels(policy, name, home == root, &reach, out);
                 }
             }
@@ -132,6 +133,27 @@ fn by_labels(
             ),
         );
     }
+}
+
+/// Whether the same tokens are verified at the waypoint of each Service of a workload: a move that is not
+/// finished has both.
+fn has_copies(
+    policy: &Object<RequestAuthentication>,
+    workload: &Workload,
+    all: &[&Object<RequestAuthentication>],
+    mesh: &Mesh,
+) -> bool {
+    let mut copies = all.to_vec();
+    copies.retain(|other| {
+        let spec = &other.spec;
+        is_attached(spec.target_ref.as_ref(), &spec.target_refs)
+            && spec.jwt_rules == policy.spec.jwt_rules
+    });
+    let mut services = mesh.services_of(workload).peekable();
+    services.peek().is_some()
+        && services.all(|service| {
+            mesh.binding(service).effective().is_some() && verified_at(service, &copies, mesh)
+        })
 }
 
 /// Reports a policy that is enforced at a waypoint and asks for what only a verified token tells,

@@ -1,6 +1,7 @@
 //! `convert --apply`, `--resume` and `--finish`: the plan is carried out.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
@@ -31,11 +32,11 @@ pub(super) struct RunArgs {
     pub(super) apply: bool,
 
     /// Go on with the namespace's open run, as it was accepted
-    #[arg(long, help_heading = RUN, conflicts_with_all = ["apply", "filename", "write", "output_dir", "phase", "only", "all_namespaces", "selector"])]
+    #[arg(long, help_heading = RUN, conflicts_with_all = ["apply", "filename", "write", "output_dir", "phase", "only", "all_namespaces", "selector", "routes", "paths", "guard", "defer", "accept", "save_plan", "istio_version", "gateway_api"])]
     pub(super) resume: bool,
 
     /// Remove what only sidecars needed, when none is left
-    #[arg(long, help_heading = RUN, conflicts_with_all = ["apply", "resume", "filename", "write", "output_dir", "phase", "only", "all_namespaces", "selector"])]
+    #[arg(long, help_heading = RUN, conflicts_with_all = ["apply", "resume", "filename", "write", "output_dir", "phase", "only", "all_namespaces", "selector", "routes", "paths", "guard", "defer", "accept", "save_plan", "istio_version", "gateway_api"])]
     pub(super) finish: bool,
 
     /// Refuse to move when the cluster is no longer what this plan saw
@@ -46,13 +47,13 @@ pub(super) struct RunArgs {
     #[arg(long, help_heading = RUN, value_name = "FILE", conflicts_with = "filename")]
     pub(super) save_plan: Option<PathBuf>,
 
-    /// How many workloads are switched at once
-    #[arg(long, help_heading = RUN, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=50))]
-    parallel: u32,
+    /// How many workloads are switched at once: 2 by default, with --resume as many as before
+    #[arg(long, help_heading = RUN, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=50))]
+    parallel: Option<u32>,
 
-    /// How long a rollout, or anything else that is waited for, may take
-    #[arg(long, help_heading = RUN, value_name = "DURATION", default_value = "10m")]
-    timeout: RequestTimeout,
+    /// How long a rollout, or anything else that is waited for, may take: 10m by default, with --resume as long as before
+    #[arg(long, help_heading = RUN, value_name = "DURATION")]
+    timeout: Option<RequestTimeout>,
 
     /// Stop after a step, e.g. bind or switch/cart
     #[arg(long, help_heading = RUN, value_name = "STEP")]
@@ -83,7 +84,13 @@ pub(super) struct RunArgs {
 const RUN: &str = "Run";
 
 /// Half a day and more: as good as any time.
-const ANY_TIME: std::time::Duration = std::time::Duration::from_secs(86_400);
+const ANY_TIME: Duration = Duration::from_secs(86_400);
+
+/// How many workloads are switched at once where nobody says.
+const PARALLEL: u32 = 2;
+
+/// How long anything may take where nobody says.
+const TIMEOUT: Duration = Duration::from_secs(600);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum DryRun {
@@ -91,10 +98,16 @@ enum DryRun {
 }
 
 impl RunArgs {
-    fn settings(&self, until: Until) -> Settings {
+    /// What was asked for; what was not is as it was `begun`.
+    fn settings(&self, until: Until, begun: Option<&Header>) -> Settings {
+        let parallel = self.parallel.or(begun.map(|header| header.parallel));
+        let timeout = self
+            .timeout
+            .map(|timeout| timeout.limit().unwrap_or(ANY_TIME));
+        let before = begun.map(|header| Duration::from_secs(header.timeout));
         Settings {
-            parallel: usize::try_from(self.parallel).unwrap_or(1),
-            timeout: self.timeout.limit().unwrap_or(ANY_TIME),
+            parallel: usize::try_from(parallel.unwrap_or(PARALLEL)).unwrap_or(1),
+            timeout: timeout.or(before).unwrap_or(TIMEOUT),
             pause_after: self.pause_after.clone(),
             until,
             overwrite_drift: false,
@@ -220,8 +233,8 @@ fn apply(
     if !args.yes && !context.ui.ask(&format!("Move {namespace}?"))? {
         return Err(Error::new(Exit::Negative, "nothing was changed"));
     }
-    let journal = begun(args, runs, planned, &known);
-    let settings = args.settings(Until::Done);
+    let settings = args.settings(Until::Done, None);
+    let journal = begun(&settings, runs, planned, &known);
     let same = || {
         let was = seen::seen(planned.mesh, &namespace);
         again()?.is_still(&planned.plan, &was)
@@ -241,7 +254,7 @@ fn apply(
     tell(runs, &carried, context)
 }
 
-fn begun(args: &RunArgs, runs: &Runs, planned: &Planned<'_>, known: &[Found]) -> Journal {
+fn begun(settings: &Settings, runs: &Runs, planned: &Planned<'_>, known: &[Found]) -> Journal {
     let names: Vec<RunId> = known.iter().map(|found| found.run.clone()).collect();
     let began = Runs::now();
     let revision = planned
@@ -267,8 +280,8 @@ fn begun(args: &RunArgs, runs: &Runs, planned: &Planned<'_>, known: &[Found]) ->
         seen: seen::seen(planned.mesh, runs.namespace()),
         around: around(planned.mesh, runs.namespace()),
         asked: Some(planned.asked.clone()),
-        parallel: args.parallel,
-        timeout: args.timeout.limit().unwrap_or(ANY_TIME).as_secs(),
+        parallel: u32::try_from(settings.parallel).unwrap_or(PARALLEL),
+        timeout: settings.timeout.as_secs(),
     };
     Journal::new(header, planned.plan.clone())
 }
@@ -403,7 +416,7 @@ pub(super) fn resume(args: &RunArgs, runs: &Runs, context: &Context<'_>) -> Resu
     if !args.yes && !context.ui.ask(&format!("Go on with run {}?", found.run))? {
         return Err(Error::new(Exit::Negative, "nothing was changed"));
     }
-    let settings = args.settings(machine::until(journal));
+    let settings = args.settings(machine::until(journal), Some(&journal.header));
     let carried = runs.carry_out(
         journal.clone(),
         Some(found),
@@ -467,7 +480,7 @@ pub(super) fn finish(args: &RunArgs, runs: &Runs, context: &Context<'_>) -> Resu
     {
         return Err(Error::new(Exit::Negative, "nothing was changed"));
     }
-    let settings = args.settings(Until::Finished);
+    let settings = args.settings(Until::Finished, Some(&journal.header));
     let carried = runs.carry_out(
         journal.clone(),
         Some(found),

@@ -14,7 +14,7 @@ use crate::mesh::waypoints::{
     Traffic, USE_WAYPOINT, USE_WAYPOINT_NAMESPACE, WAYPOINT_CLASS, WAYPOINT_FOR,
 };
 use crate::mesh::workloads::MANAGED_LABEL;
-use crate::waypoint::manifest::{REVISION, SEVERAL, Wanted};
+use crate::waypoint::manifest::{MANAGED_BY, REVISION, SEVERAL, Wanted};
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,6 +88,9 @@ pub async fn prepare(client: &Client, making: &Making) -> Result<Made, Error> {
     let there = read(client, &api, &gateway).await?;
     let mut notes = Vec::new();
     let wanted = complete(client, &api, making, there.as_ref(), &mut notes).await?;
+    if wanted.replicas.is_some() && !has_free_place(client, &api, making, &wanted).await? {
+        return Err(taken(making, &wanted));
+    }
     let labels = &found["metadata"]["labels"];
     let bound_to = labels[USE_WAYPOINT].as_str().unwrap_or_default().to_owned();
     if making.enroll {
@@ -210,10 +213,34 @@ async fn complete(
         wanted.revision = labels[REVISION].as_str().map(str::to_owned);
     }
     let options = &there["spec"]["infrastructure"]["parametersRef"]["name"];
-    if wanted.replicas.is_none() && options.as_str() == Some(&wanted.options_name()) {
+    let named = options.as_str() == Some(&wanted.options_name());
+    // Parameters of somebody else stay as they are.
+    if wanted.replicas.is_none() && named && has_free_place(client, api, making, &wanted).await? {
         wanted.replicas = Some(kept_replicas(client, api, making, &wanted).await?);
     }
     Ok(wanted)
+}
+
+/// Whether nobody else has a ConfigMap where the waypoint's parameters stand.
+async fn has_free_place(
+    client: &Client,
+    api: &Api,
+    making: &Making,
+    wanted: &Wanted,
+) -> Result<bool, ClientError> {
+    let name = Name::from(wanted.options_name().as_str());
+    let map = ObjectRef::new(Kind::ConfigMap, &making.namespace, &name);
+    let (label, ours) = MANAGED_BY;
+    let found = read(client, api, &map).await?;
+    Ok(found.is_none_or(|map| map["metadata"]["labels"][label] == ours))
+}
+
+fn taken(making: &Making, wanted: &Wanted) -> Error {
+    let (map, namespace) = (wanted.options_name(), &making.namespace);
+    let message = format!(
+        "ConfigMap/{map} -n {namespace} stands where the waypoint's parameters would, and somebody else made it"
+    );
+    Error::new(Exit::Negative, message).hint("`--name` gives the waypoint another name")
 }
 
 /// The number of replicas that our ConfigMap asks for.

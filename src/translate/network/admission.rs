@@ -128,12 +128,19 @@ pub(crate) const DNS: i64 = 53;
 /// The port on which proxies ask istiod, without a tunnel.
 pub(crate) const ISTIOD: i64 = 15012;
 
+/// The port on which sidecars and waypoints tell their figures.
+pub(crate) const FIGURES: i64 = 15020;
+
 /// Whether a port is one that nobody tunnels to. A range that holds one holds others too.
-fn is_beside_the_mesh(port: &PolicyPort) -> bool {
+fn is_beside_the_mesh(port: &PolicyPort, direction: Direction) -> bool {
     let IntOrString::Int(first) = port.port.clone().unwrap_or(IntOrString::Int(0)) else {
         return false;
     };
-    [DNS, ISTIOD].contains(&first) && port.end_port.is_none_or(|last| last == first)
+    let ports: &[i64] = match direction {
+        Direction::Ingress => &[FIGURES],
+        Direction::Egress => &[DNS, ISTIOD],
+    };
+    ports.contains(&first) && port.end_port.is_none_or(|last| last == first)
 }
 
 /// Whether a rule admits TCP that would be tunnelled, and not the tunnel.
@@ -141,7 +148,7 @@ pub(crate) fn is_closed(rule: &PolicyRule, direction: Direction) -> bool {
     let tunnelled = rule
         .ports
         .iter()
-        .any(|port| port.is_tcp() && !(direction == Direction::Egress && is_beside_the_mesh(port)));
+        .any(|port| port.is_tcp() && !is_beside_the_mesh(port, direction));
     let of_pods = rule.peers.is_empty() || rule.peers.iter().any(may_be_pods);
     tunnelled && of_pods && !admits_hbone(rule)
 }

@@ -6,7 +6,7 @@
 
 use serde_json::{Value, json};
 
-use super::admission::{DNS, HBONE, ISTIOD, admits_hbone, is_closed};
+use super::admission::{DNS, FIGURES, HBONE, ISTIOD, admits_hbone, is_closed};
 use super::fronts::{Behind, Front, admits, labels_of};
 use super::peers::{Peer, Pods, Whom, of_name};
 use crate::inventory::Object;
@@ -14,9 +14,6 @@ use crate::kinds::network_policy::{Direction, NetworkPolicy, PolicyPort, PolicyR
 use crate::kinds::{Labels, Name};
 use crate::mesh::Mesh;
 use crate::mesh::workloads::{GATEWAY_NAME_LABEL, Workload};
-
-/// The port on which a waypoint tells its figures.
-const FIGURES: i64 = 15020;
 
 /// What has to be said of a waypoint's pods.
 #[derive(Debug)]
