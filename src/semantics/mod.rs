@@ -4,5 +4,6 @@ pub mod authorization;
 pub mod compare;
 pub mod identity;
 pub mod language;
+pub mod network;
 pub mod routing;
 pub mod verdict;

@@ -66,6 +66,10 @@ fn mistakes(kind: Kind, json: &Value) -> Vec<Mistake> {
         Kind::RequestAuthentication => {
             found.push(("the verification is forgotten".to_owned(), None));
         }
+        Kind::NetworkPolicy => {
+            found.push(("the policy is forgotten".to_owned(), None));
+            network(json, &mut found);
+        }
         // Those that stand for a subset; of the others only a label is written.
         Kind::Service if !json["metadata"]["annotations"][SOURCE].is_null() => {
             for key in keys(&json["spec"]["selector"]) {
@@ -165,6 +169,57 @@ fn matches(json: &Value, at: &str, given: &Value, found: &mut Vec<Mistake>) {
         *target = wider;
     }
     found.push((format!("{at}/path wider"), Some(widened)));
+}
+
+/// Rules, peers and ports left out, peers that mean others, and peers that mean more.
+fn network(json: &Value, found: &mut Vec<Mistake>) {
+    let mut set = |at: String, value: Value| {
+        let mut other = json.clone();
+        if let Some(target) = other.pointer_mut(&at) {
+            if *target == value {
+                return;
+            }
+            let name = format!("{at} is {value}");
+            *target = value;
+            found.push((name, Some(other)));
+        }
+    };
+    let others = json!({"matchLabels": {"app": "somebody-else"}});
+    set("/spec/podSelector".to_owned(), others.clone());
+    let mut left_out = Vec::new();
+    for (rules, peers) in [("ingress", "from"), ("egress", "to")] {
+        let all = json["spec"][rules].as_array();
+        for (i, rule) in all.into_iter().flatten().enumerate() {
+            let at = format!("/spec/{rules}/{i}");
+            left_out.push(at.clone());
+            for field in [peers, "ports"] {
+                let count = rule[field].as_array().map_or(0, Vec::len);
+                left_out.extend((count > 1).then(|| format!("{at}/{field}")));
+                left_out.extend((0..count).map(|j| format!("{at}/{field}/{j}")));
+            }
+            for (j, peer) in rule[peers].as_array().into_iter().flatten().enumerate() {
+                let at = format!("{at}/{peers}/{j}");
+                for selector in ["podSelector", "namespaceSelector"] {
+                    if !peer[selector].is_null() {
+                        set(format!("{at}/{selector}"), json!({}));
+                        set(format!("{at}/{selector}"), others.clone());
+                    }
+                }
+                if !peer["podSelector"].is_null() && !peer["namespaceSelector"].is_null() {
+                    left_out.push(format!("{at}/namespaceSelector"));
+                }
+                if let Some(block) = peer["ipBlock"].as_object() {
+                    set(format!("{at}/ipBlock/cidr"), json!("0.0.0.0/0"));
+                    let except = block.get("except").and_then(Value::as_array);
+                    let count = except.map_or(0, Vec::len);
+                    left_out.extend((0..count).map(|k| format!("{at}/ipBlock/except/{k}")));
+                }
+            }
+        }
+    }
+    for at in left_out {
+        found.push((format!("without {at}"), Some(without(json, &at))));
+    }
 }
 
 /// Every member of every list below `spec.rules` is left out once.

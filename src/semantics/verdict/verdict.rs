@@ -117,8 +117,8 @@ pub enum Cause {
     NoProvider(RuleName),
     /// It is not HTTP, and the port speaks HTTP.
     NotHttp,
-    /// This NetworkPolicy keeps everybody from the port, before anyone else is asked.
-    Network(ObjectRef),
+    /// These NetworkPolicies keep the caller from the port, before anyone else is asked.
+    Network(Vec<ObjectRef>),
 }
 
 impl fmt::Display for Cause {
@@ -132,7 +132,23 @@ impl fmt::Display for Cause {
             Self::Token => f.write_str("the token"),
             Self::NoProvider(rule) => write!(f, "no such provider, {rule}"),
             Self::NotHttp => f.write_str("it is not HTTP"),
-            Self::Network(policy) => write!(f, "{policy} admits nobody to the port"),
+            Self::Network(policies) => {
+                let policies: Vec<String> = policies.iter().map(ToString::to_string).collect();
+                let (last, others) = policies
+                    .split_last()
+                    .map_or(("the network", &[][..]), |(last, others)| {
+                        (last.as_str(), others)
+                    });
+                let does_not = if others.is_empty() {
+                    "does not"
+                } else {
+                    "do not"
+                };
+                for other in others {
+                    write!(f, "{other}, ")?;
+                }
+                write!(f, "{last} {does_not} admit the caller to the port")
+            }
         }
     }
 }

@@ -10,7 +10,6 @@
 //! has to be accepted.
 
 pub(crate) mod admission;
-pub(crate) mod entrance;
 pub(crate) mod fronts;
 pub(crate) mod hop;
 pub(crate) mod peers;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::kinds::ObjectRef;
 use crate::kinds::authorization::{AuthorizationPolicy, RequestAuthentication};
+use crate::kinds::network_policy::NetworkPolicy;
 use crate::kinds::service::ServicePort;
 use crate::mesh::Mesh;
 use crate::mesh::services::Service;
@@ -76,7 +77,11 @@ impl Ways {
     }
 
     /// The workloads that callers of a Service reach.
-    pub(super) fn reached<'m>(&self, mesh: &'m Mesh, service: &'m Service) -> Vec<&'m Workload> {
+    pub(in crate::translate) fn reached<'m>(
+        &self,
+        mesh: &'m Mesh,
+        service: &'m Service,
+    ) -> Vec<&'m Workload> {
         let tables = self.tables(&service.object);
         if tables.is_empty() {
             return mesh.backing(service).collect();
@@ -180,7 +185,9 @@ fn protocol(port: &ServicePort) -> Protocol {
 
 /// Whether anything judges callers, so that it matters where they are led.
 fn has_policies(mesh: &Mesh) -> bool {
-    !mesh.all::<AuthorizationPolicy>().is_empty() || !mesh.all::<RequestAuthentication>().is_empty()
+    !mesh.all::<AuthorizationPolicy>().is_empty()
+        || !mesh.all::<RequestAuthentication>().is_empty()
+        || !mesh.all::<NetworkPolicy>().is_empty()
 }
 
 fn is_routed(mesh: &Mesh, service: &Service) -> bool {
@@ -188,7 +195,7 @@ fn is_routed(mesh: &Mesh, service: &Service) -> bool {
 }
 
 /// A Service by its name.
-pub(super) fn named<'m>(mesh: &'m Mesh, service: &ObjectRef) -> Option<&'m Service> {
+pub(in crate::translate) fn named<'m>(mesh: &'m Mesh, service: &ObjectRef) -> Option<&'m Service> {
     let here = mesh.services_in(&service.namespace);
     let found = here.binary_search_by(|known| known.object.cmp(service));
     found.ok().map(|position| &here[position])

@@ -4,19 +4,20 @@
 use std::collections::BTreeSet;
 
 use super::CallProof;
-use super::closed::{self, Closings, Entrances};
 use super::{faults::Faults, rewritten};
 use crate::inventory::Listed;
 use crate::kinds::authorization::{
     Action, AuthorizationPolicy, PeerAuthentication, RequestAuthentication,
 };
+use crate::kinds::network_policy::NetworkPolicy;
 use crate::kinds::{Kind, Labels, Name, ObjectRef, Resource};
 use crate::mesh::Mesh;
 use crate::mesh::injection::INJECT_LABEL;
 use crate::mesh::services::Service;
-use crate::mesh::workloads::DataPlane;
+use crate::mesh::workloads::{DataPlane, Workload};
 use crate::semantics::authorization::{beyond_ztunnel, is_dry_run, needs_http};
 use crate::semantics::identity::Identity;
+use crate::semantics::network;
 use crate::semantics::routing::Table;
 use crate::semantics::verdict::{
     Bounds, Callee, Cause, Comparison, Difference, Judge, Pod, Point, Policies, Port, Scope,
@@ -76,21 +77,24 @@ impl State {
         if scene.members.is_empty() {
             return (proofs, faults);
         }
-        let result = Result::of(written, translation, self.phase);
+        let result = Written::of(written, translation, self.phase);
         let after = Policies::new(
             &settings,
             result.list::<AuthorizationPolicy>(ground),
             result.list::<RequestAuthentication>(ground),
             result.list::<PeerAuthentication>(ground),
         );
-        let nobody = closed::nobody(&settings);
-        let nobody = Policies::new(&settings, [&nobody], [], []);
         let prover = Prover {
             waypoints: waypoints(&scene),
-            closings: Closings::of(ground.mesh, result.list(ground)),
+            network: network::Policies::new(
+                ground
+                    .mesh
+                    .all::<NetworkPolicy>()
+                    .iter()
+                    .map(|one| &one.value),
+            ),
             scene: &scene,
             after: &after,
-            nobody: &nobody,
             state: self,
         };
         for member in &scene.members {
@@ -101,13 +105,13 @@ impl State {
 }
 
 /// The policies of the result, read back.
-struct Result<'r> {
+pub(super) struct Written<'r> {
     written: &'r Mesh,
     touched: BTreeSet<&'r ObjectRef>,
 }
 
-impl<'r> Result<'r> {
-    fn of(written: &'r Mesh, translation: &'r Translation, phase: Phase) -> Self {
+impl<'r> Written<'r> {
+    pub(super) fn of(written: &'r Mesh, translation: &'r Translation, phase: Phase) -> Self {
         let touched = translation.changes.iter();
         let touched = touched.filter(|change| change.phase <= phase);
         Self {
@@ -117,7 +121,7 @@ impl<'r> Result<'r> {
     }
 
     /// The objects of a kind: those that were written, and those that nothing was done to.
-    fn list<T: Listed>(&self, ground: &Ground<'r>) -> Vec<&'r T> {
+    pub(super) fn list<T: Listed>(&self, ground: &Ground<'r>) -> Vec<&'r T> {
         let written = self.written.all::<T>().iter().map(|object| &object.value);
         let known = ground.mesh.all::<T>().iter().map(|object| &object.value);
         let untouched = known.filter(|object| !self.touched.contains(&object.reference()));
@@ -143,9 +147,8 @@ fn waypoints(scene: &Scene<'_>) -> Vec<Identity> {
 pub(super) struct Prover<'p, 'g> {
     scene: &'p Scene<'g>,
     after: &'p Policies<'p>,
-    /// Policies that admit nobody.
-    nobody: &'p Policies<'p>,
-    closings: Closings<'g>,
+    /// The NetworkPolicies as they were.
+    network: network::Policies<'g>,
     state: State,
     waypoints: Vec<Identity>,
 }
@@ -177,18 +180,14 @@ impl Prover<'_, '_> {
         };
         let there = callee(pod, plane, self.after);
         let past = Situation::of(there, DataPlane::Sidecar, None);
-        let entrances = self.closings.entrances(member.workload);
-        let judged = !concerns(&before).is_empty() || !concerns(&past).is_empty();
-        if !judged && !entrances.close() {
+        if concerns(&before).is_empty() && concerns(&past).is_empty() {
             return;
         }
-        let to_nobody = callee(member.pod(), plane_before, self.nobody);
         let mut case = Case {
             prover: self,
-            workload: &member.workload.object,
+            workload: member.workload,
             reads: self.reads(member),
-            nobody: Situation::of(to_nobody, DataPlane::Sidecar, None),
-            entrances,
+            network: Self::in_the_network(member.workload),
             moved: moved.then_some(from),
             before,
             proofs,
@@ -254,7 +253,8 @@ impl Prover<'_, '_> {
         };
         let found = match &reason.cause {
             Cause::Rule(rule) | Cause::NoProvider(rule) => vec![rule.policy.clone()],
-            Cause::PlainText(Some(policy)) | Cause::Network(policy) => vec![policy.clone()],
+            Cause::PlainText(Some(policy)) => vec![policy.clone()],
+            Cause::Network(policies) => policies.clone(),
             Cause::NoneAdmits => of(&|object| self.admits(object)),
             Cause::Token => of(&|object| object.kind == Kind::RequestAuthentication),
             Cause::PlainText(None) | Cause::TrustDomain | Cause::NotHttp => Vec::new(),
@@ -284,6 +284,16 @@ impl Prover<'_, '_> {
                 rule.is_some_and(|rule| beyond_ztunnel(rule, 0).is_empty())
             }
             _ => false,
+        }
+    }
+
+    /// A workload's pods, as the NetworkPolicies of their namespace see them.
+    fn in_the_network(workload: &Workload) -> network::Pod<'_> {
+        network::Pod {
+            namespace: &workload.object.namespace,
+            namespace_labels: None,
+            labels: &workload.labels,
+            containers: &workload.containers,
         }
     }
 
@@ -329,12 +339,11 @@ fn concerns(situation: &Situation<'_>) -> BTreeSet<ObjectRef> {
 /// One workload, compared.
 struct Case<'c, 'm> {
     prover: &'c Prover<'c, 'c>,
-    workload: &'c ObjectRef,
+    workload: &'c Workload,
     /// Whether something refuses its callers by what they send.
     reads: bool,
-    /// Calls that nobody makes.
-    nobody: Situation<'m>,
-    entrances: Entrances<'m>,
+    /// Its pods, as NetworkPolicies see them.
+    network: network::Pod<'c>,
     /// Its pods as they are, where they are ambient already.
     moved: Option<Callee<'m>>,
     /// Calls from sidecars, before.
@@ -387,14 +396,12 @@ impl Case<'_, '_> {
         let declared: BTreeSet<u16> = ports.iter().map(|port| port.pod).collect();
         let mut others = self.before.named_ports();
         others.extend(past.named_ports());
-        // Of those that nobody speaks of, one to which somebody comes, and one to which nobody does.
-        for comes in [true, false] {
-            let other = (1..u16::MAX).find(|port| {
-                let spoken_of = others.contains(port) || declared.contains(port);
-                !spoken_of && self.entrances.admit(Port::undeclared(*port)) == comes
-            });
-            others.extend(other);
-        }
+        // One of those that nobody speaks of.
+        let other = (1..u16::MAX).find(|port| {
+            let spoken_of = others.contains(port) || declared.contains(port);
+            !spoken_of && self.is_called(*port)
+        });
+        others.extend(other);
         let others = others.into_iter().filter(|port| !declared.contains(port));
         ports.extend(others.map(Port::undeclared));
         let ports: Vec<Port> = ports.into_iter().collect();
@@ -416,13 +423,14 @@ impl Case<'_, '_> {
         tables: &[(u16, Table)],
     ) -> Comparison {
         let not_by = &self.prover.waypoints;
-        let (ports, closed): (Vec<Port>, Vec<Port>) =
-            ports.iter().partition(|port| self.entrances.admit(**port));
+        // Where nobody comes, nobody is treated otherwise; who comes then is told by the network's part.
+        let ports = ports.iter().filter(|port| self.is_called(port.pod));
+        let ports: Vec<Port> = ports.copied().collect();
         let scope = Scope {
             ports: &ports,
             not_by,
         };
-        let mut found = if tables.iter().any(|(_, table)| rewritten::changes(table)) {
+        let found = if tables.iter().any(|(_, table)| rewritten::changes(table)) {
             rewritten::compare(before, after, scope, tables)
         } else {
             compare(before, after, scope, Bounds::default())
@@ -430,17 +438,16 @@ impl Case<'_, '_> {
         let concerns = self.concerns(after);
         self.faults
             .note(self.prover, (arrival, self.reads), &concerns, &found);
-        if !closed.is_empty() {
-            let scope = Scope {
-                ports: &closed,
-                not_by,
-            };
-            let opened = self.entrances.opened(&self.nobody, after, scope);
-            let policies = self.entrances.policies();
-            self.faults.opened(&policies, arrival, &opened);
-            found.append(opened);
-        }
         found
+    }
+
+    /// Whether the network lets anybody come to a port, as it was: to itself, or by the tunnel.
+    fn is_called(&self, port: u16) -> bool {
+        let ports = [network::Port::tcp(port), network::Port::TUNNEL];
+        let policies = &self.prover.network;
+        ports
+            .iter()
+            .any(|port| !policies.admitted(&self.network, *port).is_nobody())
     }
 
     fn concerns(&self, after: &Situation<'_>) -> Vec<ObjectRef> {
@@ -451,7 +458,7 @@ impl Case<'_, '_> {
 
     fn push(&mut self, service: Option<&ObjectRef>, after: &Situation<'_>, found: Comparison) {
         self.proofs.push(CallProof {
-            workload: self.workload.clone(),
+            workload: self.workload.object.clone(),
             service: service.cloned(),
             concerns: self.concerns(after),
             comparison: found,
@@ -459,7 +466,7 @@ impl Case<'_, '_> {
     }
 }
 
-fn callee<'m>(pod: Pod<'m>, mode: DataPlane, policies: &'m Policies<'m>) -> Callee<'m> {
+pub(super) fn callee<'m>(pod: Pod<'m>, mode: DataPlane, policies: &'m Policies<'m>) -> Callee<'m> {
     Callee {
         pod,
         mode,

@@ -58,21 +58,6 @@ impl Faults {
         }
     }
 
-    /// Notes what is let through to ports that NetworkPolicies closed.
-    pub(super) fn opened(&mut self, policies: &[ObjectRef], arrival: Arrival, found: &Comparison) {
-        for difference in found.differences.iter().chain(&found.undecided) {
-            for policy in policies {
-                let key = (policy.clone(), arrival);
-                let fault = self.opened.entry(key).or_insert_with(|| Fault {
-                    count: 0,
-                    topic: Topic::NetworkPolicy,
-                    says: difference.to_string(),
-                });
-                fault.count += 1;
-            }
-        }
-    }
-
     /// Adds to the treatments what nothing that is said there covers.
     pub(super) fn tell(self, translation: &mut Translation) {
         let mut positions = BTreeMap::new();
@@ -94,7 +79,7 @@ impl Faults {
             let objects: BTreeSet<usize> = own.chain(made_of).collect();
             for position in objects {
                 let treatment = &mut translation.treatments[position];
-                if covers(&treatment.remarks, weight, (arrival, fault.topic)) {
+                if covers(&treatment.remarks, weight, arrival) {
                     continue;
                 }
                 let what = match weight {
@@ -117,15 +102,12 @@ impl Faults {
 }
 
 /// Whether what is said of a policy already tells of a difference.
-fn covers(remarks: &[Remark], weight: Weight, (arrival, topic): (Arrival, Topic)) -> bool {
+fn covers(remarks: &[Remark], weight: Weight, arrival: Arrival) -> bool {
     remarks.iter().any(|remark| match (weight, remark.weight) {
         (_, Weight::Refused) | (Weight::Lossy, Weight::Lossy) => true,
-        (Weight::Refused, Weight::Lossy) => match remark.topic {
-            Topic::Guard => arrival == Arrival::Past,
-            // That the tunnel leads to every port was accepted.
-            Topic::NetworkPolicy => topic == Topic::NetworkPolicy,
-            _ => false,
-        },
+        (Weight::Refused, Weight::Lossy) => {
+            remark.topic == Topic::Guard && arrival == Arrival::Past
+        }
         (Weight::Lossy, Weight::Stated) => match remark.topic {
             Topic::Guard => arrival == Arrival::Past,
             Topic::PlainText => true,

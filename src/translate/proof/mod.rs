@@ -2,8 +2,9 @@
 //! back, at waypoints and ztunnels.
 
 pub(super) mod calls;
-mod closed;
+mod connections;
 mod faults;
+mod network;
 mod rewritten;
 mod routes;
 pub(super) mod side;
@@ -88,7 +89,10 @@ pub(super) fn prove(ground: &Ground<'_>, mut translation: Translation) -> Transl
     note_unreadable(ground, &mut translation, &after);
     translation.proofs.routes = routes::prove(ground, &after);
     note_differences(&mut translation);
-    translation.proofs.calls = calls::prove(ground, &result, &mut translation);
+    let mut calls = calls::prove(ground, &result, &mut translation);
+    calls.extend(network::prove(ground, &result, &mut translation));
+    calls.sort_by(|a, b| a.workload.cmp(&b.workload));
+    translation.proofs.calls = calls;
     translation
 }
 
