@@ -1,4 +1,4 @@
-.PHONY: test testbed controlplane oracle bench bench-cluster soak mutants docs fuzz dist reference pictures test-go check-gofmt check-licences
+.PHONY: test testbed controlplane oracle bench bench-cluster soak mutants docs fuzz dist reference pictures test-go format check-format check-gofmt check-licences
 
 test: # everything CI checks; ends with "N passed, N failed, N skipped"
 	@cargo run --quiet --locked --manifest-path tests/tally/Cargo.toml --target-dir target/tally
@@ -49,6 +49,13 @@ fuzz: # a target for a while: make fuzz TARGET=manifest SECONDS=600
 
 test-go: # the parts of the control plane, by Go's own tests
 	@cd tests && CGO_ENABLED=0 go test -vet=off -trimpath -gcflags=all=-dwarf=false ./controlplane/...
+
+# `cargo fmt` does not find modules that a macro declares, as those of checks are.
+RUST = $(shell find src tests krew benches fuzz -name '*.rs' -not -path '*/target/*')
+format: # formats all Rust
+	@rustfmt --edition 2024 $(RUST)
+check-format:
+	@rustfmt --edition 2024 --check $(RUST)
 
 check-gofmt:
 	@unformatted=$$(gofmt -l tests/controlplane tests/oracle) && test -z "$$unformatted" || \

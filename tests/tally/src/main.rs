@@ -48,7 +48,7 @@ const TEST_BED: &str = "control plane and Envoy";
 const CHECKS: &[Check] = &[
     Check {
         name: "format",
-        command: &["cargo", "fmt", "--all", "--check"],
+        command: &["make", "--no-print-directory", "check-format"],
         kind: Kind::Whole,
         needs: Needs::Nothing,
     },
@@ -132,7 +132,8 @@ const CHECKS: &[Check] = &[
     },
     Check {
         name: "end to end",
-        command: &["cargo", "test", "--locked", "--test", "e2e"],
+        // They wait for the control plane far more than they compute.
+        command: &["cargo", "test", "--locked", "--test", "e2e", "--", "--test-threads", "4"],
         kind: Kind::Tests,
         needs: Needs::Done(TEST_BED),
     },
