@@ -12,10 +12,17 @@ fuzz_target!(|input: &str| {
     let split = text::split(input);
     for problem in split.problems.iter().chain(&split.others) {
         assert!(problem.line <= lines, "{problem:?}");
-        assert!(problem.column > 0 && !problem.message.is_empty(), "{problem:?}");
+        assert!(
+            problem.column > 0 && !problem.message.is_empty(),
+            "{problem:?}"
+        );
     }
     for object in &split.objects {
-        assert!(input.get(object.range.clone()).is_some_and(|text| !text.is_empty()));
+        assert!(
+            input
+                .get(object.range.clone())
+                .is_some_and(|text| !text.is_empty())
+        );
         let whole: serde_json::Value = serde_json::from_str(&object.json).expect("JSON");
         let mut path = Vec::new();
         visit(&whole, &mut path, &mut |path| {

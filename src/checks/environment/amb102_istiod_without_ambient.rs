@@ -46,9 +46,9 @@ impl Check for IstiodWithoutAmbient {
         if planes.is_empty() {
             absent(view, out);
         }
-        let somewhere = planes
-            .iter()
-            .any(|plane| plane.switch(FLAG) != Switch::Literal(false) && plane.switch(FLAG) != Switch::Unset);
+        let somewhere = planes.iter().any(|plane| {
+            plane.switch(FLAG) != Switch::Literal(false) && plane.switch(FLAG) != Switch::Unset
+        });
         for plane in planes {
             match plane.switch(FLAG) {
                 Switch::Literal(true) => {}
@@ -81,7 +81,12 @@ fn absent(view: &View<'_>, out: &mut Sink<'_>) {
         .mesh
         .all::<MutatingWebhookConfiguration>()
         .iter()
-        .any(|configuration| configuration.webhooks.iter().any(|w| w.client_config.is_outside()));
+        .any(|configuration| {
+            configuration
+                .webhooks
+                .iter()
+                .any(|w| w.client_config.is_outside())
+        });
     let message = if remote {
         "no istiod runs in this cluster, and its injection webhook leads outside: its control plane is that of another cluster, from where ambient mode is not served"
     } else {
@@ -90,7 +95,11 @@ fn absent(view: &View<'_>, out: &mut Sink<'_>) {
     out.find_for_all(
         Severity::Blocking,
         (
-            ObjectRef::new(Kind::Deployment, &Name::from("istio-system"), &Name::from("istiod")),
+            ObjectRef::new(
+                Kind::Deployment,
+                &Name::from("istio-system"),
+                &Name::from("istiod"),
+            ),
             FieldPath::root(),
         ),
         message,

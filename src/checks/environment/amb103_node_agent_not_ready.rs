@@ -84,9 +84,10 @@ fn nodes(list: &[crate::inventory::Object<Node>]) -> Nodes {
 
 fn missing(view: &View<'_>, out: &mut Sink<'_>) {
     let planes = &view.mesh.installation().control_planes;
-    let namespace = planes
-        .first()
-        .map_or_else(|| Name::from("istio-system"), |plane| plane.object.namespace.clone());
+    let namespace = planes.first().map_or_else(
+        || Name::from("istio-system"),
+        |plane| plane.object.namespace.clone(),
+    );
     let version = chart_version(planes.iter().find_map(|plane| plane.version));
     let command = format!("helm install ztunnel istio/ztunnel{version} -n {namespace}");
     out.find_for_all(
@@ -106,7 +107,10 @@ fn agents(name: &str, label: &str, sets: &[NodeAgent], nodes: Nodes, out: &mut S
     let look = |text: &str| {
         Remedy::command(
             text,
-            format!("kubectl get pods -n {} -l {label} -o wide", first.object.namespace),
+            format!(
+                "kubectl get pods -n {} -l {label} -o wide",
+                first.object.namespace
+            ),
         )
     };
     let desired: u32 = sets.iter().map(|set| set.desired).sum();

@@ -9,8 +9,8 @@ use crate::inventory::Input;
 use crate::kinds::path::field;
 use crate::kinds::{FieldPath, Kind, Labels, Name, ObjectRef};
 use crate::mesh;
-use crate::mesh::cni::{AMBIENT_ENABLED, CONFIG_MAP, CniConfig, EnablementSelector, SELECTORS};
 use crate::mesh::cni::Selectors;
+use crate::mesh::cni::{AMBIENT_ENABLED, CONFIG_MAP, CniConfig, EnablementSelector, SELECTORS};
 use crate::mesh::injection::INJECT_LABEL;
 use crate::mesh::namespaces::{DATA_PLANE_LABEL, Namespace};
 use crate::mesh::workloads::{Role, Workload};
@@ -216,5 +216,7 @@ fn labelled(namespace: &Namespace) -> Labels {
 fn captured(given: &[EnablementSelector], workload: &Workload, namespace: &Labels) -> bool {
     // The move takes the sidecar off by this label.
     let pod = with(&workload.labels, &[(INJECT_LABEL, "false")]);
-    given.iter().any(|selector| selector.matches(&pod, namespace))
+    given
+        .iter()
+        .any(|selector| selector.matches(&pod, namespace))
 }

@@ -50,7 +50,11 @@ impl Check for GatewayApi {
     fn run(&self, view: &View<'_>, out: &mut Sink<'_>) {
         let missing: Vec<&str> = NEEDED
             .into_iter()
-            .filter(|name| view.mesh.named::<CustomResourceDefinition>("", name).is_none())
+            .filter(|name| {
+                view.mesh
+                    .named::<CustomResourceDefinition>("", name)
+                    .is_none()
+            })
             .collect();
         if let Some(first) = missing.first() {
             let plurals: Vec<&str> = missing
@@ -58,7 +62,10 @@ impl Check for GatewayApi {
                 .filter_map(|name| name.split('.').next())
                 .collect();
             let at = (definition(first), FieldPath::root());
-            let why = format!("the Gateway API is not installed ({} missing)", plurals.join(", "));
+            let why = format!(
+                "the Gateway API is not installed ({} missing)",
+                plurals.join(", ")
+            );
             unusable(view, &at, &why, out);
             return;
         }
@@ -83,7 +90,8 @@ impl Check for GatewayApi {
             && version < FIRST
         {
             let at = (object.clone(), FieldPath::annotation(BUNDLE));
-            let why = format!("the Gateway API is v{version}, older than the kinds that istiod reads");
+            let why =
+                format!("the Gateway API is v{version}, older than the kinds that istiod reads");
             unusable(view, &at, &why, out);
             return;
         }
@@ -127,7 +135,10 @@ fn unusable(view: &View<'_>, at: &(ObjectRef, FieldPath), why: &str, out: &mut S
             }
             (None, _) => (
                 Severity::Info,
-                format!("{why}: no waypoint can be created, and no Service of {} needs one", namespace.name),
+                format!(
+                    "{why}: no waypoint can be created, and no Service of {} needs one",
+                    namespace.name
+                ),
             ),
         };
         out.find(

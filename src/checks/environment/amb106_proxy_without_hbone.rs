@@ -73,10 +73,12 @@ impl Check for ProxyWithoutHbone {
         }
         let mut sums: BTreeMap<&Name, Sum> = BTreeMap::new();
         for sidecars in &mute {
-            let sum = sums.entry(&sidecars.workload.object.namespace).or_insert_with(|| Sum {
-                curable: true,
-                ..Sum::default()
-            });
+            let sum = sums
+                .entry(&sidecars.workload.object.namespace)
+                .or_insert_with(|| Sum {
+                    curable: true,
+                    ..Sum::default()
+                });
             sum.pods += sidecars.pods;
             sum.workloads += 1;
             sum.curable &= sidecars.curable;
@@ -149,7 +151,9 @@ fn own(mute: &Mute<'_>, out: &mut Sink<'_>) {
     let (severity, remedy) = if !mute.curable {
         (
             Severity::Blocking,
-            Remedy::person(format!("a restart alone does not help: set {SETTING} to \"true\" (profile=ambient does), then restart")),
+            Remedy::person(format!(
+                "a restart alone does not help: set {SETTING} to \"true\" (profile=ambient does), then restart"
+            )),
         )
     } else if matches!(object.kind, Kind::Job | Kind::CronJob) {
         (
@@ -159,7 +163,9 @@ fn own(mute: &Mute<'_>, out: &mut Sink<'_>) {
     } else if matches!(object.kind, Kind::Pod | Kind::ReplicaSet) {
         (
             Severity::Blocking,
-            Remedy::person("create it again: no controller restarts it, and its sidecar gets HBONE only when it starts"),
+            Remedy::person(
+                "create it again: no controller restarts it, and its sidecar gets HBONE only when it starts",
+            ),
         )
     } else {
         (
@@ -181,12 +187,15 @@ fn namespace_object(name: &Name) -> ObjectRef {
 }
 
 fn restart(namespace: &Name, curable: bool) -> Remedy {
-    let command = format!("kubectl rollout restart deployment,statefulset,daemonset -n {namespace}");
+    let command =
+        format!("kubectl rollout restart deployment,statefulset,daemonset -n {namespace}");
     if curable {
         Remedy::command("have its owner restart what has a sidecar", command)
     } else {
         Remedy::command(
-            format!("set {SETTING} to \"true\" (profile=ambient does), then have its owner restart what has a sidecar"),
+            format!(
+                "set {SETTING} to \"true\" (profile=ambient does), then have its owner restart what has a sidecar"
+            ),
             command,
         )
     }

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::checks::{Area, Check, Id, Meta, Remedy, Severity, Sink, View};
 use crate::inventory::{Input, Object};
-use crate::kinds::service_entry::{WorkloadEntry, WorkloadGroup};
 use crate::kinds::path::field;
+use crate::kinds::service_entry::{WorkloadEntry, WorkloadGroup};
 use crate::kinds::{FieldPath, Kind, KindSet, Name, Resource};
 
 /// The annotation of entries made from a group.
@@ -62,7 +62,8 @@ impl Check for VirtualMachines {
             .filter(|group| view.judges(&group.metadata.namespace))
         {
             let meta = &object.metadata;
-            let empty = complete && !inhabited.contains(&(meta.namespace.as_ref(), meta.name.as_ref()));
+            let empty =
+                complete && !inhabited.contains(&(meta.namespace.as_ref(), meta.name.as_ref()));
             group(object, empty, out);
         }
         for (namespace, machines) in elsewhere {
@@ -119,12 +120,18 @@ fn group(group: &Object<WorkloadGroup>, empty: bool, out: &mut Sink<'_>) {
     let remedy = if empty {
         Remedy::command(
             "remove the group if it is not used",
-            format!("kubectl delete workloadgroup {} -n {}", meta.name, meta.namespace),
+            format!(
+                "kubectl delete workloadgroup {} -n {}",
+                meta.name, meta.namespace
+            ),
         )
     } else {
         Remedy::command(
             "keep the namespace in sidecar mode, or give the machines one of their own",
-            format!("kubectl get workloadgroups,workloadentries -n {}", meta.namespace),
+            format!(
+                "kubectl get workloadgroups,workloadentries -n {}",
+                meta.namespace
+            ),
         )
     };
     let at = (group.reference(), FieldPath::root());
@@ -163,7 +170,8 @@ mod tests {
     fn in_a_cluster_a_group_without_machines_is_no_blocker() {
         let found = |input| {
             let mut builder = InventoryBuilder::new(input, "shop");
-            let text = "apiVersion: networking.istio.io/v1\nkind: WorkloadGroup\nmetadata: {name: vms}\n";
+            let text =
+                "apiVersion: networking.istio.io/v1\nkind: WorkloadGroup\nmetadata: {name: vms}\n";
             builder.file("group.yaml", text.to_owned());
             let mesh = Mesh::new(builder.finish());
             judge(&mesh, &Scope::of([Name::from("shop")]), &[&CHECK], false).findings[0].severity

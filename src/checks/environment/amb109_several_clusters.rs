@@ -80,7 +80,8 @@ type Evidence = Option<((ObjectRef, FieldPath), String)>;
 fn injected_from_outside(view: &View<'_>) -> Evidence {
     for configuration in view.mesh.all::<MutatingWebhookConfiguration>() {
         let outside = configuration.webhooks.iter().position(|webhook| {
-            webhook.client_config.is_outside() && webhook.name.ends_with("sidecar-injector.istio.io")
+            webhook.client_config.is_outside()
+                && webhook.name.ends_with("sidecar-injector.istio.io")
         });
         if let Some(position) = outside {
             let field = field!["webhooks", position, "clientConfig", "url"];

@@ -106,12 +106,7 @@ fn labels(sidecar: &Sidecar) -> Labels {
         .unwrap_or_default()
 }
 
-fn judge(
-    namespace: &Name,
-    sidecar: &Object<Sidecar>,
-    workloads: &[&Workload],
-    out: &mut Sink<'_>,
-) {
+fn judge(namespace: &Name, sidecar: &Object<Sidecar>, workloads: &[&Workload], out: &mut Sink<'_>) {
     let names = first_and_more(workloads.iter().map(|workload| &workload.object));
     let spec = &sidecar.spec;
     let own_listeners = spec.ingress > 0;

@@ -29,14 +29,12 @@ static META: Meta = Meta {
     slug: "proxy-extension",
     area: Area::Extension,
     highest: Severity::Blocking,
-    reads: mesh::BACKING
-        .and(mesh::MESH_CONFIG)
-        .and(KindSet::of(&[
-            Kind::EnvoyFilter,
-            Kind::WasmPlugin,
-            Kind::Telemetry,
-            Kind::ProxyConfig,
-        ])),
+    reads: mesh::BACKING.and(mesh::MESH_CONFIG).and(KindSet::of(&[
+        Kind::EnvoyFilter,
+        Kind::WasmPlugin,
+        Kind::Telemetry,
+        Kind::ProxyConfig,
+    ])),
     needs: &[],
     since: "0.1.0",
     page: include_str!("amb502_proxy_extension.md"),
@@ -85,7 +83,12 @@ fn names(workloads: &[&Workload]) -> String {
     first_and_more(workloads.iter().map(|workload| &workload.object))
 }
 
-fn envoy_filter(view: &View<'_>, namespace: &Name, filter: &Object<EnvoyFilter>, out: &mut Sink<'_>) {
+fn envoy_filter(
+    view: &View<'_>,
+    namespace: &Name,
+    filter: &Object<EnvoyFilter>,
+    out: &mut Sink<'_>,
+) {
     let spec = &filter.spec;
     if !spec.target_refs.is_empty() || !spec.patches_sidecars() {
         return;
@@ -175,20 +178,25 @@ fn not_copied(
         let why = "a waypoint runs none that is for calls which pods make, or for certain ports";
         return Some((field!["spec", "match", position, field], why));
     }
-    let from_root = workloads.iter().any(|workload| workload.object.namespace != *home);
+    let from_root = workloads
+        .iter()
+        .any(|workload| workload.object.namespace != *home);
     if from_root && !spec.image_pull_secret.is_empty() {
         let why = "no copy in another namespace can name the Secret with which its image is pulled";
         return Some((field!["spec", "imagePullSecret"], why));
     }
     let served = |workload: &&Workload| mesh.services_of(workload).next().is_some();
     let why = "one of them has no Service, so that no waypoint is in front of it";
-    (from_root && selects && !workloads.iter().all(served)).then(|| (field!["spec", "selector"], why))
+    (from_root && selects && !workloads.iter().all(served))
+        .then(|| (field!["spec", "selector"], why))
 }
 
 fn wasm_plugin(view: &View<'_>, namespace: &Name, plugin: &Object<WasmPlugin>, out: &mut Sink<'_>) {
     let home = &plugin.metadata.namespace;
     let found = reached(view, namespace, home, &plugin.spec, true);
-    let Some((workloads, field, selects)) = found else { return };
+    let Some((workloads, field, selects)) = found else {
+        return;
+    };
     if let Some((at, why)) = not_copied(view.mesh, plugin, &workloads, selects) {
         // AMB353 tells of those of the namespace itself.
         if home != namespace {
@@ -196,8 +204,17 @@ fn wasm_plugin(view: &View<'_>, namespace: &Name, plugin: &Object<WasmPlugin>, o
                 "its owner attaches what is meant for waypoints to GatewayClass/{WAYPOINT_CLASS}; else keep these workloads in \
                  sidecar mode"
             ));
-            let says = format!("it runs in the sidecars of {}, and {why}", names(&workloads));
-            out.find(namespace, Severity::Blocking, (plugin.reference(), at), says, remedy);
+            let says = format!(
+                "it runs in the sidecars of {}, and {why}",
+                names(&workloads)
+            );
+            out.find(
+                namespace,
+                Severity::Blocking,
+                (plugin.reference(), at),
+                says,
+                remedy,
+            );
         }
         return;
     }
@@ -224,7 +241,9 @@ fn wasm_plugin(view: &View<'_>, namespace: &Name, plugin: &Object<WasmPlugin>, o
 fn report(view: &View<'_>, namespace: &Name, telemetry: &Object<Telemetry>, out: &mut Sink<'_>) {
     let home = &telemetry.metadata.namespace;
     let found = reached(view, namespace, home, &telemetry.spec, false);
-    let Some((workloads, field, selects)) = found else { return };
+    let Some((workloads, field, selects)) = found else {
+        return;
+    };
     let at = (telemetry.reference(), field);
     if selects {
         let Some((severity, remedy)) = copied(
@@ -255,7 +274,12 @@ fn report(view: &View<'_>, namespace: &Name, telemetry: &Object<Telemetry>, out:
     }
 }
 
-fn proxy_config(view: &View<'_>, namespace: &Name, config: &Object<ProxyConfig>, out: &mut Sink<'_>) {
+fn proxy_config(
+    view: &View<'_>,
+    namespace: &Name,
+    config: &Object<ProxyConfig>,
+    out: &mut Sink<'_>,
+) {
     let home = &config.metadata.namespace;
     let Some((workloads, field, _)) = reached(view, namespace, home, &config.spec, false) else {
         return;
@@ -271,7 +295,8 @@ fn proxy_config(view: &View<'_>, namespace: &Name, config: &Object<ProxyConfig>,
         );
         out.find(namespace, Severity::Warning, at, message, remedy);
     } else {
-        let message = "what it sets in the sidecars of the mesh ends with them; ztunnel takes none of it";
+        let message =
+            "what it sets in the sidecars of the mesh ends with them; ztunnel takes none of it";
         out.find_for_all(Severity::Warning, at, message, remedy);
     }
 }

@@ -11,9 +11,9 @@ use crate::inventory::Object;
 use crate::kinds::network_policy::{Direction, NetworkPeer, NetworkPolicy, PolicyRule};
 use crate::kinds::path::field;
 use crate::kinds::{FieldPath, Kind, KindSet, LabelSelector, Name, Resource};
+use crate::mesh::Mesh;
 use crate::mesh::namespaces::Namespace;
 use crate::mesh::workloads::{DataPlane, GATEWAY_NAME_LABEL, Mode, Role, Workload};
-use crate::mesh::Mesh;
 use crate::translate::network::admission::{Gap, HBONE, gaps};
 use crate::translate::network::fronts::{Barrier, Front, planned};
 use crate::translate::network::hop::Hop;
@@ -150,14 +150,18 @@ fn own(namespace: &Namespace, gap: &Gap<'_>, direction: Direction, out: &mut Sin
                 "callers are admitted on {ports} only{more}: in ambient mode their connections arrive on TCP {HBONE}, \
                  and {who} would not be reached"
             ),
-            format!("the policy admits TCP {HBONE} from the same peers, and from the waypoint where there is one"),
+            format!(
+                "the policy admits TCP {HBONE} from the same peers, and from the waypoint where there is one"
+            ),
         ),
         Direction::Egress => (
             format!(
                 "connections may go to {ports} only{more}: in ambient mode those to pods of the mesh go to TCP {HBONE}, \
                  and {who} would not get through"
             ),
-            format!("the policy admits TCP {HBONE} to the same peers, and to the waypoint where there is one"),
+            format!(
+                "the policy admits TCP {HBONE} to the same peers, and to the waypoint where there is one"
+            ),
         ),
     };
     out.find(
@@ -187,13 +191,23 @@ fn beside(mesh: &Mesh, namespace: &Namespace, front: &Front<'_>, out: &mut Sink<
                 names(&barrier.workloads)
             )
         };
-        let what = format!("admit the waypoint's pods on TCP {HBONE}, by their label {GATEWAY_NAME_LABEL}");
+        let what = format!(
+            "admit the waypoint's pods on TCP {HBONE}, by their label {GATEWAY_NAME_LABEL}"
+        );
         let at = field!["spec", "ingress", barrier.rule, "from"];
-        let severity = if have_moved(&barrier.workloads) { Severity::Warning } else { Severity::Change };
+        let severity = if have_moved(&barrier.workloads) {
+            Severity::Warning
+        } else {
+            Severity::Change
+        };
         stands_between(home, (severity, barrier.policy, at), effect, what, out);
     }
     for barrier in front.outward(mesh, namespace) {
-        let severity = if have_moved(&barrier.workloads) { Severity::Warning } else { Severity::Change };
+        let severity = if have_moved(&barrier.workloads) {
+            Severity::Warning
+        } else {
+            Severity::Change
+        };
         not_let_to(home, front, &barrier, severity, out);
     }
     more_is_reached(mesh, namespace, front, out);
@@ -209,15 +223,22 @@ fn have_moved(workloads: &[&Workload]) -> bool {
 }
 
 /// A policy by which pods may not go to the waypoint in front of those that they call.
-fn not_let_to(namespace: &Name, front: &Front<'_>, barrier: &Barrier<'_>, severity: Severity, out: &mut Sink<'_>) {
+fn not_let_to(
+    namespace: &Name,
+    front: &Front<'_>,
+    barrier: &Barrier<'_>,
+    severity: Severity,
+    out: &mut Sink<'_>,
+) {
     let effect = format!(
         "connections may go to pods that it names, and {} in front of them is none of these: requests of {} would not \
          reach it",
         front.name,
         names(&barrier.workloads)
     );
-    let what =
-        format!("let them connect to TCP {HBONE} of the waypoint's pods, by their label {GATEWAY_NAME_LABEL}");
+    let what = format!(
+        "let them connect to TCP {HBONE} of the waypoint's pods, by their label {GATEWAY_NAME_LABEL}"
+    );
     let at = field!["spec", "egress", barrier.rule, "to"];
     stands_between(namespace, (severity, barrier.policy, at), effect, what, out);
 }
@@ -233,7 +254,12 @@ fn own_pods(mesh: &Mesh, namespace: &Namespace, front: &Front<'_>, told: bool, o
         (true, false) => Severity::Change,
     };
     let at = |policy| (severity, policy, field!["spec", "podSelector"]);
-    let isolating = |direction: Direction| hop.isolating.iter().copied().find(|policy| policy.spec.isolates(direction));
+    let isolating = |direction: Direction| {
+        hop.isolating
+            .iter()
+            .copied()
+            .find(|policy| policy.spec.isolates(direction))
+    };
     if let (Some(policy), false) = (isolating(Direction::Ingress), hop.missing.is_empty()) {
         let effect = format!(
             "it isolates {name} too, and no rule lets all callers reach that on TCP {HBONE}: requests through it would \
@@ -272,11 +298,25 @@ fn own_pods(mesh: &Mesh, namespace: &Namespace, front: &Front<'_>, told: bool, o
             );
             let what = "give what has other callers a waypoint of its own, or refuse these by an AuthorizationPolicy";
             let place = (policy.reference(), field!["spec", "ingress"]);
-            out.find(&namespace.name, Severity::Blocking, place, effect, Remedy::person(what));
+            out.find(
+                &namespace.name,
+                Severity::Blocking,
+                place,
+                effect,
+                Remedy::person(what),
+            );
         } else if hop.ingress && hop.is_open && !told {
-            let effect = format!("callers are admitted by who they are, and everyone could come through {name}");
+            let effect = format!(
+                "callers are admitted by who they are, and everyone could come through {name}"
+            );
             let place = (policy.reference(), field!["spec", "ingress"]);
-            out.find(&namespace.name, Severity::Change, place, effect, Remedy::moved(BOTH_SIDES));
+            out.find(
+                &namespace.name,
+                Severity::Change,
+                place,
+                effect,
+                Remedy::moved(BOTH_SIDES),
+            );
         }
     }
 }
@@ -292,7 +332,13 @@ fn more_is_reached(mesh: &Mesh, namespace: &Namespace, front: &Front<'_>, out: &
         );
         let what = "refuse these callers by an AuthorizationPolicy, or give what they call a waypoint of its own";
         let place = (reached.policy.reference(), field!["spec", "egress"]);
-        out.find(&namespace.name, Severity::Blocking, place, effect, Remedy::person(what));
+        out.find(
+            &namespace.name,
+            Severity::Blocking,
+            place,
+            effect,
+            Remedy::person(what),
+        );
     }
 }
 
@@ -303,7 +349,11 @@ fn elsewhere(mesh: &Mesh, view: &View<'_>, front: &Front<'_>, out: &mut Sink<'_>
         let Some(caller) = mesh.namespace(home) else {
             continue;
         };
-        for barrier in front.outward(mesh, caller).iter().filter(|barrier| have_moved(&barrier.workloads)) {
+        for barrier in front
+            .outward(mesh, caller)
+            .iter()
+            .filter(|barrier| have_moved(&barrier.workloads))
+        {
             let called = front.services.iter().map(|service| &service.namespace);
             let called: BTreeSet<&Name> = called.collect();
             for namespace in called {
@@ -314,8 +364,7 @@ fn elsewhere(mesh: &Mesh, view: &View<'_>, front: &Front<'_>, out: &mut Sink<'_>
 }
 
 /// What the move does about it.
-const BOTH_SIDES: &str =
-    "the policies of the pods admit the waypoint on TCP 15008, and one for the waypoint's pods admits the same callers";
+const BOTH_SIDES: &str = "the policies of the pods admit the waypoint on TCP 15008, and one for the waypoint's pods admits the same callers";
 
 fn stands_between(
     namespace: &Name,
@@ -325,12 +374,28 @@ fn stands_between(
     out: &mut Sink<'_>,
 ) {
     let meta = &policy.metadata;
-    let severity = if meta.namespace == *namespace { severity } else { Severity::Blocking };
+    let severity = if meta.namespace == *namespace {
+        severity
+    } else {
+        Severity::Blocking
+    };
     let remedy = match severity {
         Severity::Change => Remedy::moved(BOTH_SIDES),
-        _ => Remedy::command(what, format!("kubectl edit networkpolicy {} -n {}", meta.name, meta.namespace)),
+        _ => Remedy::command(
+            what,
+            format!(
+                "kubectl edit networkpolicy {} -n {}",
+                meta.name, meta.namespace
+            ),
+        ),
     };
-    out.find(namespace, severity, (policy.reference(), at), effect, remedy);
+    out.find(
+        namespace,
+        severity,
+        (policy.reference(), at),
+        effect,
+        remedy,
+    );
 }
 
 /// Policies of other namespaces that let their pods call this one, and not on the port.
@@ -380,14 +445,20 @@ fn by_nobody(view: &View<'_>, callers: &[Gap<'_>], out: &mut Sink<'_>) {
 
 /// The namespaces that a peer chooses by their labels.
 fn selects(peer: &NetworkPeer) -> Option<&LabelSelector> {
-    peer.namespace_selector.as_ref().filter(|selector| !selector.is_empty())
+    peer.namespace_selector
+        .as_ref()
+        .filter(|selector| !selector.is_empty())
 }
 
 /// Whether everyone, or every namespace, is meant: nobody is named.
 fn is_wide(peers: &[&NetworkPeer]) -> bool {
     peers.is_empty()
         || peers.iter().any(|peer| {
-            peer.ip_block.is_some() || peer.namespace_selector.as_ref().is_some_and(LabelSelector::is_empty)
+            peer.ip_block.is_some()
+                || peer
+                    .namespace_selector
+                    .as_ref()
+                    .is_some_and(LabelSelector::is_empty)
         })
 }
 

@@ -11,8 +11,9 @@ use crate::inventory::Listed;
 use crate::kinds::path::field;
 use crate::kinds::plugin_policy::{
     AdminNetworkPolicy, BaselineAdminNetworkPolicy, CalicoGlobalNetworkPolicy, CalicoNetworkPolicy,
-    CalicoStoredGlobalNetworkPolicy, CalicoStoredNetworkPolicy, Chosen, CiliumClusterwideNetworkPolicy,
-    CiliumNetworkPolicy, ClusterNetworkPolicy, PluginPolicy, PluginRules, Ports,
+    CalicoStoredGlobalNetworkPolicy, CalicoStoredNetworkPolicy, Chosen,
+    CiliumClusterwideNetworkPolicy, CiliumNetworkPolicy, ClusterNetworkPolicy, PluginPolicy,
+    PluginRules, Ports,
 };
 use crate::kinds::{Kind, KindSet, Name, ObjectRef};
 use crate::mesh::namespaces::Namespace;
@@ -58,8 +59,13 @@ impl Check for NetworkPluginPolicy {
         let mut policies = Vec::new();
         policies.extend(all::<CiliumNetworkPolicy>(mesh));
         policies.extend(all::<CiliumClusterwideNetworkPolicy>(mesh));
-        policies.extend(calico::<CalicoNetworkPolicy, CalicoStoredNetworkPolicy>(mesh));
-        policies.extend(calico::<CalicoGlobalNetworkPolicy, CalicoStoredGlobalNetworkPolicy>(mesh));
+        policies.extend(calico::<CalicoNetworkPolicy, CalicoStoredNetworkPolicy>(
+            mesh,
+        ));
+        policies.extend(calico::<
+            CalicoGlobalNetworkPolicy,
+            CalicoStoredGlobalNetworkPolicy,
+        >(mesh));
         policies.extend(all::<AdminNetworkPolicy>(mesh));
         policies.extend(all::<BaselineAdminNetworkPolicy>(mesh));
         policies.extend(all::<ClusterNetworkPolicy>(mesh));
@@ -100,12 +106,19 @@ where
     let served: Vec<Policy<'a>> = all::<Served>(mesh).collect();
     let known: BTreeSet<(Name, String)> = served.iter().map(|policy| key(&policy.object)).collect();
     let stored = all::<Stored>(mesh).filter(move |policy| !known.contains(&key(&policy.object)));
-    served.into_iter().chain(stored).filter(|policy| !policy.object.name.starts_with("knp."))
+    served
+        .into_iter()
+        .chain(stored)
+        .filter(|policy| !policy.object.name.starts_with("knp."))
 }
 
 impl<'a> Policy<'a> {
     /// The rules that are for pods of these, and these pods' workloads.
-    fn hits(&self, namespace: &Namespace, workloads: &[&'a Workload]) -> (Vec<&'a PluginRules>, Vec<&'a Workload>) {
+    fn hits(
+        &self,
+        namespace: &Namespace,
+        workloads: &[&'a Workload],
+    ) -> (Vec<&'a PluginRules>, Vec<&'a Workload>) {
         let home = &self.object.namespace;
         if !home.is_empty() && *home != namespace.name {
             return (Vec::new(), Vec::new());
@@ -132,7 +145,9 @@ impl<'a> Policy<'a> {
 fn in_mesh<'a>(view: &View<'a>, namespace: &Name) -> Vec<&'a Workload> {
     let workloads = view.mesh.workloads_in(namespace).iter();
     let workloads = workloads.filter(|workload| !workload.host_network && !view.defers(workload));
-    workloads.filter(|workload| may_have_sidecar(workload) || has_moved(workload)).collect()
+    workloads
+        .filter(|workload| may_have_sidecar(workload) || has_moved(workload))
+        .collect()
 }
 
 fn has_moved(workload: &Workload) -> bool {
@@ -148,16 +163,40 @@ fn judge(view: &View<'_>, namespace: &Namespace, policy: &Policy<'_>, out: &mut 
     let who = names(&workloads);
     let any = |has: fn(&PluginRules) -> bool| rules.iter().any(|rules| has(rules));
     let (admitted, evidence) = if any(|rules| rules.judges_requests) {
-        (false, format!("it looks into requests, and in ambient mode the network sees only connections to TCP {HBONE}"))
+        (
+            false,
+            format!(
+                "it looks into requests, and in ambient mode the network sees only connections to TCP {HBONE}"
+            ),
+        )
     } else if any(|rules| rules.ports == Ports::Tunnel) {
-        (true, format!("it names TCP {HBONE} or the address of probes, whether for all that need it is not known"))
+        (
+            true,
+            format!(
+                "it names TCP {HBONE} or the address of probes, whether for all that need it is not known"
+            ),
+        )
     } else if any(|rules| rules.ports == Ports::Others) {
-        (false, format!("it names ports, and not TCP {HBONE}, on which connections arrive in ambient mode"))
+        (
+            false,
+            format!(
+                "it names ports, and not TCP {HBONE}, on which connections arrive in ambient mode"
+            ),
+        )
     } else {
-        (false, format!("it names nothing of TCP {HBONE}, on which connections arrive in ambient mode, or of a waypoint"))
+        (
+            false,
+            format!(
+                "it names nothing of TCP {HBONE}, on which connections arrive in ambient mode, or of a waypoint"
+            ),
+        )
     };
     let moves = workloads.iter().any(|workload| !has_moved(workload));
-    let severity = if moves && !admitted { Severity::Blocking } else { Severity::Warning };
+    let severity = if moves && !admitted {
+        Severity::Blocking
+    } else {
+        Severity::Warning
+    };
     let object = &policy.object;
     let place = match object.namespace.as_ref() {
         "" => String::new(),
@@ -184,11 +223,16 @@ fn elsewhere(view: &View<'_>, policies: &[Policy<'_>], out: &mut Sink<'_>) {
     let mesh = view.mesh;
     let is_wide = |policy: &&Policy<'_>| {
         let home = &policy.object.namespace;
-        let restricts = policy.rules.iter().any(|rules| rules.restricts_egress && rules.ports != Ports::Tunnel);
+        let restricts = policy
+            .rules
+            .iter()
+            .any(|rules| rules.restricts_egress && rules.ports != Ports::Tunnel);
         !home.is_empty()
             && restricts
             && !view.judges(home)
-            && mesh.namespace(home).is_some_and(|namespace| !policy.hits(namespace, &in_mesh(view, home)).1.is_empty())
+            && mesh
+                .namespace(home)
+                .is_some_and(|namespace| !policy.hits(namespace, &in_mesh(view, home)).1.is_empty())
     };
     let wide: Vec<&Policy<'_>> = policies.iter().filter(is_wide).collect();
     let Some(first) = wide.first() else {

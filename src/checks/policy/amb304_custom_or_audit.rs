@@ -33,7 +33,8 @@ impl Check for CustomOrAudit {
     fn run(&self, view: &View<'_>, out: &mut Sink<'_>) {
         for enforced in enforced_in(view) {
             let spec = &enforced.policy.spec;
-            if !matches!(spec.action, Action::Custom | Action::Audit) || !enforced.reach.by_selector {
+            if !matches!(spec.action, Action::Custom | Action::Audit) || !enforced.reach.by_selector
+            {
                 continue;
             }
             if let Some(fate) = lost(spec) {

@@ -77,12 +77,16 @@ type Fronts<'a> = BTreeMap<&'a ObjectRef, Front>;
 fn fronts<'a>(mesh: &'a Mesh, namespace: &Name) -> Fronts<'a> {
     let need = waypoint::assess(mesh, namespace);
     let planned = waypoint::planned(mesh, &need);
-    let there = planned.as_ref().and_then(|waypoint| mesh.waypoint(waypoint));
+    let there = planned
+        .as_ref()
+        .and_then(|waypoint| mesh.waypoint(waypoint));
     let needing: BTreeSet<&ObjectRef> = need.needing().map(|need| &need.service).collect();
     let mut found = Fronts::new();
     for service in mesh.services_in(namespace) {
         let bound = mesh.binding(service);
-        let bound = bound.effective().and_then(|waypoint| mesh.waypoint(waypoint));
+        let bound = bound
+            .effective()
+            .and_then(|waypoint| mesh.waypoint(waypoint));
         let needs = needing.contains(&service.object);
         if (bound.is_none() && !needs) || mesh.spec(service).is_headless() {
             continue;
@@ -177,7 +181,10 @@ fn first_shut<'a>(rules: &[Judging<'a>], caller: &Identity) -> Option<Judging<'a
     let covered = |rule: &Rule| {
         admitting.iter().any(|other| {
             let same_requests = other.to.is_empty() || other.to == rule.to;
-            let everywhere = other.when.iter().all(|when| when.key.starts_with("source."));
+            let everywhere = other
+                .when
+                .iter()
+                .all(|when| when.key.starts_with("source."));
             same_requests && everywhere
         })
     };
@@ -236,7 +243,12 @@ fn report(
         .partition(|workload| workload.mode() == Mode::All(DataPlane::Ambient));
     let caller = &front.caller;
     let deny = enforced.policy.spec.action == Action::Deny;
-    let at = || (enforced.policy.reference(), at(&enforced.policy.spec.rules[index], index));
+    let at = || {
+        (
+            enforced.policy.reference(),
+            at(&enforced.policy.spec.rules[index], index),
+        )
+    };
     let account = format!("{}/{}", caller.namespace, caller.service_account);
     let fact = |who: &[&Workload]| {
         let (waypoint, seen) = match &front.bound {
@@ -269,11 +281,15 @@ fn report(
             (true, true) => (Severity::Blocking, exempt()),
             (true, false) => (
                 Severity::Change,
-                Remedy::moved("a copy with targetRefs judges the callers at the waypoint, which this policy then exempts"),
+                Remedy::moved(
+                    "a copy with targetRefs judges the callers at the waypoint, which this policy then exempts",
+                ),
             ),
             (false, _) => (
                 Severity::Change,
-                Remedy::moved("a copy with targetRefs judges the callers at the waypoint, and a policy of its own admits the waypoint at the pods"),
+                Remedy::moved(
+                    "a copy with targetRefs judges the callers at the waypoint, and a policy of its own admits the waypoint at the pods",
+                ),
             ),
         };
         let message = format!("{}: requests through it would be refused", fact(&moving));

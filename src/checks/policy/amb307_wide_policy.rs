@@ -44,7 +44,11 @@ impl Check for WidePolicy {
             };
             fate.fact = format!(
                 "no waypoint takes a policy for the whole {}, and {}",
-                if enforced.from_root { "mesh" } else { "namespace" },
+                if enforced.from_root {
+                    "mesh"
+                } else {
+                    "namespace"
+                },
                 fate.fact
             );
             let (severity, remedy) = answer(&enforced, view.mesh);
@@ -61,7 +65,8 @@ fn answer(enforced: &Enforced<'_>, mesh: &Mesh) -> (Severity, Remedy) {
         return (Severity::Change, Remedy::moved(what));
     }
     if has_copy_for_waypoints(enforced, mesh) {
-        let what = "its copy for all waypoints is enforced at the waypoint; this policy is not touched";
+        let what =
+            "its copy for all waypoints is enforced at the waypoint; this policy is not touched";
         return (Severity::Change, Remedy::moved(what));
     }
     let severity = match enforced.policy.spec.action {
@@ -74,7 +79,10 @@ fn answer(enforced: &Enforced<'_>, mesh: &Mesh) -> (Severity, Remedy) {
         meta.namespace,
         waypoints::WAYPOINT_CLASS
     );
-    let command = format!("kubectl get authorizationpolicy {} -n {} -o yaml", meta.name, meta.namespace);
+    let command = format!(
+        "kubectl get authorizationpolicy {} -n {} -o yaml",
+        meta.name, meta.namespace
+    );
     (severity, Remedy::command(what, command))
 }
 

@@ -6,8 +6,8 @@
 
 use super::{ENFORCED, Enforced, Fate, enforced_in, lost, names, widened};
 use crate::checks::{Area, Check, Id, Meta, Remedy, Severity, Sink, View};
-use crate::kinds::authorization::Action;
 use crate::kinds::Resource;
+use crate::kinds::authorization::Action;
 use crate::mesh::Mesh;
 use crate::mesh::workloads::Workload;
 
@@ -40,7 +40,9 @@ impl Check for NoServiceInFront {
                 continue;
             }
             let spec = &enforced.policy.spec;
-            let wider = widened(spec).into_iter().filter(|_| spec.action == Action::Deny);
+            let wider = widened(spec)
+                .into_iter()
+                .filter(|_| spec.action == Action::Deny);
             for fate in lost(spec).into_iter().chain(wider) {
                 report(&enforced, &fate, view.mesh, out);
             }
@@ -55,7 +57,9 @@ fn report(enforced: &Enforced<'_>, fate: &Fate, mesh: &Mesh, out: &mut Sink<'_>)
     for meant in [true, false] {
         for headless in [false, true] {
             let who: Vec<&Workload> = alone()
-                .filter(|workload| (enforced.reach.by_selector && !workload.runs_to_completion()) == meant)
+                .filter(|workload| {
+                    (enforced.reach.by_selector && !workload.runs_to_completion()) == meant
+                })
                 .filter(|workload| mesh.services_of(workload).next().is_some() == headless)
                 .collect();
             if who.is_empty() {
@@ -72,13 +76,25 @@ fn report(enforced: &Enforced<'_>, fate: &Fate, mesh: &Mesh, out: &mut Sink<'_>)
                     "give it a Service that its callers use, say the rule by identities, or leave it in sidecar mode",
                 )
             };
-            let severity = if meant { Severity::Blocking } else { Severity::Warning };
-            let Fate { fact, subject, verb, .. } = fate;
+            let severity = if meant {
+                Severity::Blocking
+            } else {
+                Severity::Warning
+            };
+            let Fate {
+                fact,
+                subject,
+                verb,
+                ..
+            } = fate;
             out.find(
                 enforced.namespace,
                 severity,
                 (enforced.policy.reference(), fate.at.clone()),
-                format!("{fact}; {subject} would be {verb} at {}, and {front}", names(&who)),
+                format!(
+                    "{fact}; {subject} would be {verb} at {}, and {front}",
+                    names(&who)
+                ),
                 Remedy::person(remedy),
             );
         }

@@ -62,7 +62,9 @@ impl Check for TokensNotVerified {
                 if !is_attached(spec.target_ref.as_ref(), &spec.target_refs) {
                     let home = &policy.metadata.namespace;
                     let mut reach = reach(mesh, home, spec.selector.as_ref(), name);
-                    reach.ambient.retain(|workload| !has_copies(policy, workload, &all, mesh));
+                    reach
+                        .ambient
+                        .retain(|workload| !has_copies(policy, workload, &all, mesh));
                     by_labels(policy, name, home == root, &reach, out);
                 }
             }
@@ -89,11 +91,14 @@ fn by_labels(
         };
         (policy.reference(), field)
     };
-    let fact = "ztunnel verifies no tokens, and a waypoint only by what is attached with targetRefs";
+    let fact =
+        "ztunnel verifies no tokens, and a waypoint only by what is attached with targetRefs";
     if !reach.moving.is_empty() {
         let who = names(&reach.moving);
         let what = if from_root {
-            format!("a copy in {namespace} with targetRefs verifies them at its waypoint; this one is not touched")
+            format!(
+                "a copy in {namespace} with targetRefs verifies them at its waypoint; this one is not touched"
+            )
         } else {
             "a copy with targetRefs verifies them at the waypoint; this one serves pods with a sidecar".to_owned()
         };
@@ -127,7 +132,9 @@ fn by_labels(
             namespace,
             Severity::Warning,
             at(),
-            format!("{fact}; a forged or expired token is let through today at {who}, ambient already"),
+            format!(
+                "{fact}; a forged or expired token is let through today at {who}, ambient already"
+            ),
             Remedy::person(
                 "attach a copy to the Service with targetRefs, and bind the Service to a waypoint",
             ),
@@ -239,7 +246,10 @@ fn verified_at(
         let spec = &authentication.spec;
         let home = &authentication.metadata.namespace;
         if !is_attached(spec.target_ref.as_ref(), &spec.target_refs) {
-            let labels = spec.selector.as_ref().map(|selector| &selector.match_labels);
+            let labels = spec
+                .selector
+                .as_ref()
+                .map(|selector| &selector.match_labels);
             return mesh.backing(service).next().is_none()
                 || mesh.backing(service).any(|workload| {
                     labels.is_none_or(|wanted| {

@@ -174,7 +174,9 @@ impl Report<'_> {
         let spec = &self.policy.spec;
         let at = || self.at(field!["spec", "portLevelMtls", port, "mode"]);
         let move_ = || {
-            Remedy::moved("the policy says PERMISSIVE for the port, which admits the same callers in plain text")
+            Remedy::moved(
+                "the policy says PERMISSIVE for the port, which admits the same callers in plain text",
+            )
         };
         let (ambient, moving) = self.parted();
         // istiod looks for a port that says PERMISSIVE; one that says DISABLE does not count.
@@ -204,8 +206,7 @@ impl Report<'_> {
         }
         if !ambient.is_empty() {
             let who = names(&ambient);
-            let message =
-                format!("{fact}: callers in plain text are refused there today at {who}");
+            let message = format!("{fact}: callers in plain text are refused there today at {who}");
             let meta = &self.policy.metadata;
             let remedy = Remedy::command(
                 "say PERMISSIVE for the port",

@@ -131,7 +131,13 @@ fn named(who: &[Relabelled<'_>]) -> String {
 
 fn edit<T: Listed>(text: &str, meta: &Meta) -> Remedy {
     let resource = T::KIND.resource();
-    Remedy::command(text, format!("kubectl edit {resource} {} -n {}", meta.name, meta.namespace))
+    Remedy::command(
+        text,
+        format!(
+            "kubectl edit {resource} {} -n {}",
+            meta.name, meta.namespace
+        ),
+    )
 }
 
 /// What a selector of Kubernetes finds before a move and not after it, or the other way round.
@@ -152,7 +158,11 @@ impl Difference {
                 (selector.matches(&it.before), selector.matches(&it.after)) == wanted
             });
             let found: Vec<&Workload> = found.map(|(workload, _)| workload).collect();
-            if found.is_empty() { String::new() } else { names(&found) }
+            if found.is_empty() {
+                String::new()
+            } else {
+                names(&found)
+            }
         };
         let (lost, won) = (among((true, false)), among((false, true)));
         (!lost.is_empty() || !won.is_empty()).then_some(Self { label, lost, won })
@@ -166,7 +176,10 @@ impl Difference {
             ("", won) => format!("{begins} {won}"),
             (lost, won) => format!("{not} {lost}, and {begins} {won}"),
         };
-        format!("{subject} asks for {}, {}: it would {then}", label.key, label.why)
+        format!(
+            "{subject} asks for {}, {}: it would {then}",
+            label.key, label.why
+        )
     }
 }
 
@@ -181,7 +194,13 @@ fn network(view: &View<'_>, out: &mut Sink<'_>) {
             let home = policy.metadata.namespace == *name;
             let mut report = |field: FieldPath, says: String| {
                 let remedy = edit::<NetworkPolicy>(KEPT, &policy.metadata);
-                out.find(name, Severity::Blocking, (policy.reference(), field), says, remedy);
+                out.find(
+                    name,
+                    Severity::Blocking,
+                    (policy.reference(), field),
+                    says,
+                    remedy,
+                );
             };
             if home && let Some(found) = Difference::of(&policy.spec.pod_selector, &who) {
                 let says = found.says("its podSelector", "not isolate", "begin to isolate");
@@ -272,11 +291,21 @@ fn controllers(view: &View<'_>, out: &mut Sink<'_>) {
 fn selector_of<'a>(mesh: &'a Mesh, object: &ObjectRef) -> Option<&'a LabelSelector> {
     let (home, name) = (&object.namespace, &object.name);
     match object.kind {
-        Kind::Deployment => mesh.named::<Deployment>(home, name).map(|it| &it.spec.selector),
-        Kind::StatefulSet => mesh.named::<StatefulSet>(home, name).map(|it| &it.spec.selector),
-        Kind::DaemonSet => mesh.named::<DaemonSet>(home, name).map(|it| &it.spec.selector),
-        Kind::ReplicaSet => mesh.named::<ReplicaSet>(home, name).map(|it| &it.spec.selector),
-        Kind::Rollout => mesh.named::<Rollout>(home, name).map(|it| &it.spec.selector),
+        Kind::Deployment => mesh
+            .named::<Deployment>(home, name)
+            .map(|it| &it.spec.selector),
+        Kind::StatefulSet => mesh
+            .named::<StatefulSet>(home, name)
+            .map(|it| &it.spec.selector),
+        Kind::DaemonSet => mesh
+            .named::<DaemonSet>(home, name)
+            .map(|it| &it.spec.selector),
+        Kind::ReplicaSet => mesh
+            .named::<ReplicaSet>(home, name)
+            .map(|it| &it.spec.selector),
+        Kind::Rollout => mesh
+            .named::<Rollout>(home, name)
+            .map(|it| &it.spec.selector),
         _ => None,
     }
 }

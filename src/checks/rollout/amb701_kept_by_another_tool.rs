@@ -7,9 +7,7 @@ use crate::checks::policy::is_attached;
 use crate::checks::workload::{in_words, may_have_sidecar};
 use crate::checks::{Area, Check, Id, Meta, Remedy, Severity, Sink, View};
 use crate::inventory::{Listed, Object};
-use crate::kinds::authorization::{
-    AuthorizationPolicy, PeerAuthentication, RequestAuthentication,
-};
+use crate::kinds::authorization::{AuthorizationPolicy, PeerAuthentication, RequestAuthentication};
 use crate::kinds::meta::Namespace as NamespaceObject;
 use crate::kinds::network_policy::NetworkPolicy;
 use crate::kinds::path::field;
@@ -98,7 +96,9 @@ impl Kept {
             }
         }
         for service in mesh.services_in(name) {
-            if mesh.backing(service).any(|workload| workload.role == Role::Application)
+            if mesh
+                .backing(service)
+                .any(|workload| workload.role == Role::Application)
                 && let Some(object) = mesh.named::<Service>(name, &service.object.name)
             {
                 self.note(object);
@@ -119,9 +119,15 @@ impl Kept {
                 self.note(route);
             }
         }
-        mesh.within::<DestinationRule>(name).iter().for_each(|object| self.note(object));
-        mesh.within::<PeerAuthentication>(name).iter().for_each(|object| self.note(object));
-        mesh.within::<NetworkPolicy>(name).iter().for_each(|object| self.note(object));
+        mesh.within::<DestinationRule>(name)
+            .iter()
+            .for_each(|object| self.note(object));
+        mesh.within::<PeerAuthentication>(name)
+            .iter()
+            .for_each(|object| self.note(object));
+        mesh.within::<NetworkPolicy>(name)
+            .iter()
+            .for_each(|object| self.note(object));
     }
 
     fn note<T: Listed>(&mut self, object: &Object<T>) {
@@ -139,7 +145,8 @@ impl Kept {
 /// The metadata of what makes a workload's pods; a bare pod and a Job are not written.
 fn controller<'a>(mesh: &'a Mesh, object: &ObjectRef) -> Option<&'a ObjectMeta> {
     fn meta<'a, T: Listed + 'a>(mesh: &'a Mesh, object: &ObjectRef) -> Option<&'a ObjectMeta> {
-        mesh.named::<T>(&object.namespace, &object.name).map(|found| found.meta())
+        mesh.named::<T>(&object.namespace, &object.name)
+            .map(|found| found.meta())
     }
     match object.kind {
         Kind::Deployment => meta::<Deployment>(mesh, object),
@@ -173,7 +180,9 @@ fn report(
         Keeper::ArgoCd | Keeper::Flux => (
             Severity::Blocking,
             "and may put back what is changed in the cluster alone",
-            format!("make the changes in the source that {name} writes from, step by step, and let it bring them to the cluster"),
+            format!(
+                "make the changes in the source that {name} writes from, step by step, and let it bring them to the cluster"
+            ),
         ),
         Keeper::Helm => (
             Severity::Warning,

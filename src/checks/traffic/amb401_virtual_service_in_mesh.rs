@@ -67,13 +67,7 @@ impl Check for VirtualServiceInMesh {
 }
 
 /// A VirtualService of the namespace for Services of it: a waypoint takes it as it stands.
-fn own(
-    mesh: &Mesh,
-    namespace: &Name,
-    routed: &Routed<'_>,
-    has_moved: bool,
-    out: &mut Sink<'_>,
-) {
+fn own(mesh: &Mesh, namespace: &Name, routed: &Routed<'_>, has_moved: bool, out: &mut Sink<'_>) {
     let mut by_standing: BTreeMap<Standing, Vec<&Service>> = BTreeMap::new();
     for service in &routed.services {
         by_standing
@@ -115,12 +109,18 @@ fn say(standing: Standing, names: &str, first: &Service) -> (Severity, String, R
         ),
         Standing::Open => (
             Severity::Change,
-            format!("sidecars of callers apply it to requests for {names}; {unapplied}, and without a waypoint nobody does"),
-            Remedy::moved("each of these Services is bound to a waypoint, which applies the VirtualService as it stands; HTTPRoutes replace it where they can say the same"),
+            format!(
+                "sidecars of callers apply it to requests for {names}; {unapplied}, and without a waypoint nobody does"
+            ),
+            Remedy::moved(
+                "each of these Services is bound to a waypoint, which applies the VirtualService as it stands; HTTPRoutes replace it where they can say the same",
+            ),
         ),
         Standing::OptedOut => (
             Severity::Blocking,
-            format!("{unapplied}, and {names} refuses a waypoint by its label istio.io/use-waypoint=none"),
+            format!(
+                "{unapplied}, and {names} refuses a waypoint by its label istio.io/use-waypoint=none"
+            ),
             Remedy::command(
                 "take the label away, or delete the VirtualService if its routing is not wanted",
                 format!(
@@ -131,13 +131,21 @@ fn say(standing: Standing, names: &str, first: &Service) -> (Severity, String, R
         ),
         Standing::Headless => (
             Severity::Blocking,
-            format!("{unapplied}, and {names} is headless: its clients address pods, and a waypoint does not route such traffic"),
-            Remedy::person("put a Service with a cluster IP in front of the same pods and route that one, or delete the VirtualService if its routing is not wanted"),
+            format!(
+                "{unapplied}, and {names} is headless: its clients address pods, and a waypoint does not route such traffic"
+            ),
+            Remedy::person(
+                "put a Service with a cluster IP in front of the same pods and route that one, or delete the VirtualService if its routing is not wanted",
+            ),
         ),
         Standing::Alias => (
             Severity::Blocking,
-            format!("{unapplied}, and {names} is of type ExternalName, which cannot be bound to a waypoint"),
-            Remedy::person("replace the Service by a ServiceEntry bound to a waypoint, or let callers use the name that it stands for"),
+            format!(
+                "{unapplied}, and {names} is of type ExternalName, which cannot be bound to a waypoint"
+            ),
+            Remedy::person(
+                "replace the Service by a ServiceEntry bound to a waypoint, or let callers use the name that it stands for",
+            ),
         ),
     }
 }
@@ -240,7 +248,10 @@ fn elsewhere(mesh: &Mesh, namespace: &Name, route: &Object<VirtualService>, out:
             continue;
         }
         let gateway = through_gateway(mesh, route).map_or_else(String::new, |gateway| {
-            format!(", so their requests no longer go through {}", gateway.object)
+            format!(
+                ", so their requests no longer go through {}",
+                gateway.object
+            )
         });
         out.find(
             namespace,

@@ -157,7 +157,9 @@ fn answer(mesh: &Mesh, namespace: &Name, service: &Service, subsets: &[&str]) ->
         );
     }
     if mesh.spec(service).selector.is_empty() {
-        return format!("{kept}; it stays, because the Service selects no pods that others could select in part");
+        return format!(
+            "{kept}; it stays, because the Service selects no pods that others could select in part"
+        );
     }
     let made: Vec<String> = subsets
         .iter()

@@ -160,9 +160,7 @@ fn may_hold_clients(mesh: &Mesh, namespace: &Name) -> bool {
         );
     }
     workloads.iter().any(|workload| {
-        workload.role == Role::Gateway
-            || workload.has_sidecar()
-            || workload.mode() == Mode::Unknown
+        workload.role == Role::Gateway || workload.has_sidecar() || workload.mode() == Mode::Unknown
     })
 }
 
@@ -221,15 +219,25 @@ impl Case<'_> {
             }
             Release::Old(version) => (
                 self.weight(Severity::Blocking),
-                format!("{clients} speak Istio's older mutual TLS to {names} because of mode ISTIO_MUTUAL, and with Istio {version} so they do to ambient pods, where ztunnel refuses it"),
+                format!(
+                    "{clients} speak Istio's older mutual TLS to {names} because of mode ISTIO_MUTUAL, and with Istio {version} so they do to ambient pods, where ztunnel refuses it"
+                ),
             ),
             Release::Unknown => (
                 self.weight(Severity::Warning),
-                format!("{clients} speak Istio's older mutual TLS to {names} because of mode ISTIO_MUTUAL; before Istio 1.25 so they do to ambient pods, where ztunnel refuses it, and the release is not known here"),
+                format!(
+                    "{clients} speak Istio's older mutual TLS to {names} because of mode ISTIO_MUTUAL; before Istio 1.25 so they do to ambient pods, where ztunnel refuses it, and the release is not known here"
+                ),
             ),
         };
         let remedy = self.take_out(&settings, BY_POD);
-        out.find(self.namespace, severity, self.at(&first.field), message, remedy);
+        out.find(
+            self.namespace,
+            severity,
+            self.at(&first.field),
+            message,
+            remedy,
+        );
     }
 
     fn istio_mutual_headless(&self, services: &[&Service], out: &mut Sink<'_>) {
@@ -261,7 +269,9 @@ impl Case<'_> {
 
     fn take_out(&self, settings: &[&Setting], then: &str) -> Remedy {
         if self.is_own() && !has_moved(self.mesh, self.namespace) {
-            return Remedy::moved(format!("the tls setting is taken out of the rule first; {then}"));
+            return Remedy::moved(format!(
+                "the tls setting is taken out of the rule first; {then}"
+            ));
         }
         let operations: Vec<String> = settings
             .iter()
@@ -313,14 +323,26 @@ impl Case<'_> {
                 ),
             );
             let at = self.at(&first.field);
-            out.find(self.namespace, Severity::Blocking, at, message(&lost), remedy);
+            out.find(
+                self.namespace,
+                Severity::Blocking,
+                at,
+                message(&lost),
+                remedy,
+            );
         }
         if !headless.is_empty() {
             let remedy = Remedy::person(
                 "let the application send TLS itself, or let the pods take plain connections: ztunnel encrypts between them",
             );
             let at = self.at(&first.field);
-            out.find(self.namespace, Severity::Blocking, at, message(headless), remedy);
+            out.find(
+                self.namespace,
+                Severity::Blocking,
+                at,
+                message(headless),
+                remedy,
+            );
         }
     }
 

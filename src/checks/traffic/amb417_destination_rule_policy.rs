@@ -4,7 +4,9 @@
 //! Source: `pilot/pkg/networking/core/cluster_waypoint.go`, `buildWaypointInboundVIPCluster`;
 //! `pilot/pkg/model/push_context.go`, `destinationRule`.
 
-use crate::checks::traffic::{Standing, has_moved, is_applied_at_waypoint, is_of_applications, rules, standing};
+use crate::checks::traffic::{
+    Standing, has_moved, is_applied_at_waypoint, is_of_applications, rules, standing,
+};
 use crate::checks::wording::{first_and_more, words};
 use crate::checks::{Area, Check, Id, Meta, Remedy, Severity, Sink, View};
 use crate::inventory::Object;
@@ -80,7 +82,9 @@ fn policy(
     services: &[&Service],
     out: &mut Sink<'_>,
 ) {
-    let Some(evidence) = traffic_policy(rule) else { return };
+    let Some(evidence) = traffic_policy(rule) else {
+        return;
+    };
     let at = (rule.reference(), evidence.field.clone());
     let what = &in_a_row(&evidence.what);
     if rule.spec.workload_selector.is_some() {
@@ -95,7 +99,9 @@ fn policy(
     }
     let of = |wanted: &[Standing]| -> Vec<&Service> {
         let services = services.iter().copied();
-        services.filter(|s| wanted.contains(&standing(mesh, s))).collect()
+        services
+            .filter(|s| wanted.contains(&standing(mesh, s)))
+            .collect()
     };
     let (open, bound) = (of(&[Standing::Open]), of(&[Standing::Bound]));
     let never = of(&[Standing::OptedOut, Standing::Headless, Standing::Alias]);
@@ -107,18 +113,34 @@ fn policy(
         if has_moved(mesh, namespace) {
             let object = &open[0].object;
             let remedy = Remedy::command(
-                format!("bind it to a waypoint (`istioctl waypoint apply -n {namespace}` makes one)"),
-                format!("kubectl label service {} istio.io/use-waypoint=waypoint -n {namespace}", object.name),
+                format!(
+                    "bind it to a waypoint (`istioctl waypoint apply -n {namespace}` makes one)"
+                ),
+                format!(
+                    "kubectl label service {} istio.io/use-waypoint=waypoint -n {namespace}",
+                    object.name
+                ),
             );
             out.find(namespace, Severity::Warning, at.clone(), message, remedy);
         } else {
-            let remedy = Remedy::moved("each of these Services is bound to a waypoint, which applies the rule as it stands");
+            let remedy = Remedy::moved(
+                "each of these Services is bound to a waypoint, which applies the rule as it stands",
+            );
             out.find(namespace, Severity::Change, at.clone(), message, remedy);
         }
     }
     if !bound.is_empty() {
-        let message = format!("{} is bound to a waypoint, which applies {what} for callers in ambient mode", names(&bound));
-        out.find(namespace, Severity::Info, at.clone(), message, Remedy::Nothing);
+        let message = format!(
+            "{} is bound to a waypoint, which applies {what} for callers in ambient mode",
+            names(&bound)
+        );
+        out.find(
+            namespace,
+            Severity::Info,
+            at.clone(),
+            message,
+            Remedy::Nothing,
+        );
     }
     if !never.is_empty() {
         out.find(
@@ -138,7 +160,10 @@ fn policy(
 /// Balancing by zone, which waypoints do not know.
 fn zone_aware(namespace: &Name, rule: &Object<DestinationRule>, out: &mut Sink<'_>) {
     let policy = &rule.spec.traffic_policy;
-    if policy.load_balancer.is_some_and(|balancer| balancer.zone_aware) {
+    if policy
+        .load_balancer
+        .is_some_and(|balancer| balancer.zone_aware)
+    {
         out.find(
             namespace,
             Severity::Warning,
@@ -158,16 +183,21 @@ fn from_root(mesh: &Mesh, namespace: &Name, out: &mut Sink<'_>) {
     if root == namespace {
         return;
     }
-    let mut by_rule: std::collections::BTreeMap<_, (_, Vec<&Service>)> = std::collections::BTreeMap::new();
+    let mut by_rule: std::collections::BTreeMap<_, (_, Vec<&Service>)> =
+        std::collections::BTreeMap::new();
     for service in mesh.services_in(namespace) {
         let rules = rules::followed(mesh, service);
-        let hidden = rules.iter().any(|rule| rule.metadata.namespace == *namespace);
+        let hidden = rules
+            .iter()
+            .any(|rule| rule.metadata.namespace == *namespace);
         if hidden || !is_of_applications(mesh, service) {
             continue;
         }
         for rule in rules {
             if rule.metadata.namespace == *root {
-                let entry = by_rule.entry(rule.reference()).or_insert_with(|| (rule, Vec::new()));
+                let entry = by_rule
+                    .entry(rule.reference())
+                    .or_insert_with(|| (rule, Vec::new()));
                 entry.1.push(service);
             }
         }
@@ -185,7 +215,9 @@ fn consumer(
     services: &[Service],
     out: &mut Sink<'_>,
 ) {
-    let Some(evidence) = traffic_policy(rule) else { return };
+    let Some(evidence) = traffic_policy(rule) else {
+        return;
+    };
     let lost: Vec<&Service> = services
         .iter()
         .filter(|service| {
@@ -230,7 +262,9 @@ impl<'a> Outside<'a> {
         }
         if let Some(suffix) = host.strip_prefix('*') {
             let mut covered = self.by_host.iter();
-            return covered.find(|(name, _)| name.ends_with(suffix)).map(|(_, entry)| *entry);
+            return covered
+                .find(|(name, _)| name.ends_with(suffix))
+                .map(|(_, entry)| *entry);
         }
         let mut rest = host;
         while let Some((_, parent)) = rest.split_once('.') {
@@ -257,14 +291,23 @@ fn no_service(
         return;
     }
     let message = match hosts::resolve(host, namespace) {
-        Host::Service { namespace: home, name } => {
-            format!("host {host} means Service/{name} -n {home}, and none was found: without it the rule has no effect")
+        Host::Service {
+            namespace: home,
+            name,
+        } => {
+            format!(
+                "host {host} means Service/{name} -n {home}, and none was found: without it the rule has no effect"
+            )
         }
         Host::Namespace(home) => {
-            format!("host {host} means the Services of namespace {home}, and none was found: without them the rule has no effect")
+            format!(
+                "host {host} means the Services of namespace {home}, and none was found: without them the rule has no effect"
+            )
         }
         Host::Elsewhere if short_with_namespace(mesh, host) => {
-            format!("host {host} means no Service: only a name without a dot is completed, so the rule has no effect")
+            format!(
+                "host {host} means no Service: only a name without a dot is completed, so the rule has no effect"
+            )
         }
         _ => format!("host {host} is no Service and no ServiceEntry, so the rule has no effect"),
     };
@@ -309,7 +352,9 @@ fn external(
         format!(" istio.io/use-waypoint-namespace={namespace}")
     };
     let remedy = Remedy::command(
-        format!("bind the ServiceEntry to a waypoint, which applies the rule (`istioctl waypoint apply -n {namespace}` makes one)"),
+        format!(
+            "bind the ServiceEntry to a waypoint, which applies the rule (`istioctl waypoint apply -n {namespace}` makes one)"
+        ),
         format!(
             "kubectl label serviceentry {} istio.io/use-waypoint=waypoint{from} -n {}",
             object.name, object.namespace
@@ -336,7 +381,9 @@ fn lost_outside(
     }
     let host = &rule.spec.host;
     let tls = rules::tls(&rule.spec);
-    let sent = tls.into_iter().find(|setting| setting.mode != ClientTlsMode::Disable);
+    let sent = tls
+        .into_iter()
+        .find(|setting| setting.mode != ClientTlsMode::Disable);
     if let Some(setting) = sent {
         let loss = format!(
             "sidecars of callers send TLS to {host} because of mode {}; callers in ambient mode send what the application wrote, and it leaves the cluster unencrypted or is refused",

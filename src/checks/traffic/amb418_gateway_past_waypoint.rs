@@ -132,20 +132,31 @@ fn judge(
     let (severity, message, remedy) = match (&way.mesh_route, opted_in) {
         (Some(route), true) => (
             Severity::Warning,
-            format!("requests that {routes} leads here from a gateway meet {} too, at the waypoint: headers, faults and weights act twice", route.short()),
+            format!(
+                "requests that {routes} leads here from a gateway meet {} too, at the waypoint: headers, faults and weights act twice",
+                route.short()
+            ),
             Remedy::person("leave the routing of gateway requests to one of the two"),
         ),
         _ if way.judged.is_empty() => return,
         (_, _) if need.headless => (
             Severity::Blocking,
             format!("{past}: a headless Service has no address by which a gateway could use it"),
-            Remedy::person("let the gateway lead to a Service with a cluster IP, or attach the policies to the gateway"),
+            Remedy::person(
+                "let the gateway lead to a Service with a cluster IP, or attach the policies to the gateway",
+            ),
         ),
         (None, true) => return,
         (Some(route), false) => (
             Severity::Blocking,
-            format!("{past}; sent through it, they would meet {} as well, which gateways do not apply today", route.short()),
-            Remedy::command("decide: send them through the waypoint by this label, or attach the policies to the gateway too", label),
+            format!(
+                "{past}; sent through it, they would meet {} as well, which gateways do not apply today",
+                route.short()
+            ),
+            Remedy::command(
+                "decide: send them through the waypoint by this label, or attach the policies to the gateway too",
+                label,
+            ),
         ),
         (None, false) if has_moved(mesh, namespace) => (
             Severity::Warning,
@@ -155,7 +166,9 @@ fn judge(
         (None, false) => (
             Severity::Change,
             past,
-            Remedy::moved(format!("the Service is labelled {INGRESS_USE_WAYPOINT}=true, so that gateways send its requests through the waypoint")),
+            Remedy::moved(format!(
+                "the Service is labelled {INGRESS_USE_WAYPOINT}=true, so that gateways send its requests through the waypoint"
+            )),
         ),
     };
     out.find(namespace, severity, at, message, remedy);

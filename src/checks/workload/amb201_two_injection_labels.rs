@@ -70,7 +70,10 @@ impl Check for TwoInjectionLabels {
                 ),
                 Remedy::command(
                     "remove the label without effect, which changes nothing for any pod",
-                    format!("kubectl label namespace {} {REVISION_LABEL}-", namespace.name),
+                    format!(
+                        "kubectl label namespace {} {REVISION_LABEL}-",
+                        namespace.name
+                    ),
                 ),
             );
         }

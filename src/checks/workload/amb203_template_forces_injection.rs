@@ -48,7 +48,11 @@ impl Check for TemplateForcesInjection {
 }
 
 fn report(namespace: &Namespace, workload: &Workload, revision: &str, out: &mut Sink<'_>) {
-    let key = if workload.labels.get(REVISION_LABEL).is_some_and(|rev| !rev.is_empty()) {
+    let key = if workload
+        .labels
+        .get(REVISION_LABEL)
+        .is_some_and(|rev| !rev.is_empty())
+    {
         REVISION_LABEL
     } else {
         INJECT_LABEL

@@ -29,9 +29,10 @@ static META: Meta = Meta {
     slug: "pods-without-sidecar-captured",
     area: Area::Workload,
     highest: Severity::Blocking,
-    reads: mesh::WORKLOADS
-        .and(mesh::MESH_CONFIG)
-        .and(KindSet::of(&[Kind::AuthorizationPolicy, Kind::PeerAuthentication])),
+    reads: mesh::WORKLOADS.and(mesh::MESH_CONFIG).and(KindSet::of(&[
+        Kind::AuthorizationPolicy,
+        Kind::PeerAuthentication,
+    ])),
     needs: &[],
     since: "0.1.0",
     page: include_str!("amb205_pods_without_sidecar_captured.md"),
@@ -101,12 +102,16 @@ fn captured<'a>(
     if !moves
         || workload.host_network
         || namespace.ambient() == Some(true)
-        || matches!(workload.labels.get(DATA_PLANE_LABEL), Some("none" | "ambient"))
+        || matches!(
+            workload.labels.get(DATA_PLANE_LABEL),
+            Some("none" | "ambient")
+        )
     {
         return None;
     }
     let bare = |pod: &&crate::inventory::Object<crate::kinds::pod::Pod>| {
-        data_plane_in(workload, pod) == DataPlane::None && !pod.metadata.labels.has(DATA_PLANE_LABEL, "none")
+        data_plane_in(workload, pod) == DataPlane::None
+            && !pod.metadata.labels.has(DATA_PLANE_LABEL, "none")
     };
     let pods = mesh.pods(workload).filter(bare).count();
     let later = workload.pod_count() == 0
@@ -125,9 +130,19 @@ struct Selecting {
 impl Selecting {
     fn of(mesh: &Mesh, namespace: &Name) -> Self {
         let root = mesh.root_namespace();
-        let homes: &[&Name] = if namespace == root { &[namespace] } else { &[namespace, root] };
-        let mut selecting = Self { wide: Vec::new(), by_labels: HashMap::new() };
-        for policy in homes.iter().flat_map(|home| mesh.within::<AuthorizationPolicy>(home)) {
+        let homes: &[&Name] = if namespace == root {
+            &[namespace]
+        } else {
+            &[namespace, root]
+        };
+        let mut selecting = Self {
+            wide: Vec::new(),
+            by_labels: HashMap::new(),
+        };
+        for policy in homes
+            .iter()
+            .flat_map(|home| mesh.within::<AuthorizationPolicy>(home))
+        {
             let spec = &policy.spec;
             // ztunnel enforces neither CUSTOM nor AUDIT.
             if is_attached(spec.target_ref.as_ref(), &spec.target_refs)
@@ -135,7 +150,11 @@ impl Selecting {
             {
                 continue;
             }
-            match spec.selector.as_ref().map(|selector| &selector.match_labels) {
+            match spec
+                .selector
+                .as_ref()
+                .map(|selector| &selector.match_labels)
+            {
                 Some(labels) if !labels.is_empty() => {
                     for workload in mesh.selected(namespace, labels) {
                         let policies = selecting.by_labels.entry(workload.object.clone());
@@ -165,13 +184,18 @@ fn effects(
     let workload = captured.workload;
     let mut effects = Vec::new();
     if is_istio_gateway(workload) {
-        effects.push("it is a gateway, and ztunnel would take its traffic for an application's".to_owned());
+        effects.push(
+            "it is a gateway, and ztunnel would take its traffic for an application's".to_owned(),
+        );
         return effects;
     }
     // Nobody calls the pods of a Job; what matters there is what they may call.
     if !matches!(workload.object.kind, Kind::Job | Kind::CronJob) {
         if let Some(policy) = strict.on(workload) {
-            effects.push(format!("{} begins to refuse its callers without mutual TLS", at(&policy)));
+            effects.push(format!(
+                "{} begins to refuse its callers without mutual TLS",
+                at(&policy)
+            ));
         }
         let policies = selecting.on(workload);
         if let Some(first) = policies.first() {
@@ -201,14 +225,20 @@ fn effects(
 /// Its service account, where it is known: of a pod whose controller is not, only metadata is read.
 fn account(mesh: &Mesh, workload: &Workload) -> Option<Name> {
     let known = workload.has_template
-        || mesh.pods(workload).next().is_some_and(|pod| pod.detail.is_some());
+        || mesh
+            .pods(workload)
+            .next()
+            .is_some_and(|pod| pod.detail.is_some());
     known.then(|| workload.service_account.clone())
 }
 
 /// Whether it is an Envoy that Istio's own charts made without injection.
 fn is_istio_gateway(workload: &Workload) -> bool {
     workload.role == Role::Gateway
-        && workload.labels.get("istio").is_some_and(|name| name.ends_with("gateway"))
+        && workload
+            .labels
+            .get("istio")
+            .is_some_and(|name| name.ends_with("gateway"))
 }
 
 fn at(policy: &ObjectRef) -> String {
@@ -252,8 +282,15 @@ fn warn(namespace: &Namespace, captured: &[Captured<'_>], out: &mut Sink<'_>) {
     let objects: Vec<&ObjectRef> = captured.iter().map(|one| &one.workload.object).collect();
     let (who, remedy) = match captured {
         [one] => (
-            format!("{} ha{} no sidecar", one.in_words(),
-                if one.pods == 1 || one.workload.object.kind == Kind::Pod { "s" } else { "ve" }),
+            format!(
+                "{} ha{} no sidecar",
+                one.in_words(),
+                if one.pods == 1 || one.workload.object.kind == Kind::Pod {
+                    "s"
+                } else {
+                    "ve"
+                }
+            ),
             Remedy::command(
                 "nothing, if ambient mode is meant for its pods; otherwise keep them out by a label",
                 keep_out(one.workload),
@@ -280,12 +317,20 @@ fn warn(namespace: &Namespace, captured: &[Captured<'_>], out: &mut Sink<'_>) {
 
 /// The command that keeps a workload's pods out of ambient mode.
 fn keep_out(workload: &Workload) -> String {
-    let ObjectRef { kind, namespace, name } = &workload.object;
+    let ObjectRef {
+        kind,
+        namespace,
+        name,
+    } = &workload.object;
     match kind {
         Kind::Pod => format!("kubectl label pod {name} -n {namespace} {DATA_PLANE_LABEL}=none"),
-        Kind::Job => format!("kubectl label pods -n {namespace} -l job-name={name} {DATA_PLANE_LABEL}=none"),
+        Kind::Job => {
+            format!("kubectl label pods -n {namespace} -l job-name={name} {DATA_PLANE_LABEL}=none")
+        }
         _ => {
-            let template = format!(r#"{{"template":{{"metadata":{{"labels":{{"{DATA_PLANE_LABEL}":"none"}}}}}}}}"#);
+            let template = format!(
+                r#"{{"template":{{"metadata":{{"labels":{{"{DATA_PLANE_LABEL}":"none"}}}}}}}}"#
+            );
             let spec = if *kind == Kind::CronJob {
                 format!(r#"{{"jobTemplate":{{"spec":{template}}}}}"#)
             } else {

@@ -8,7 +8,9 @@ use crate::inventory::Input;
 use crate::kinds::gateway_api::Gateway;
 use crate::kinds::{FieldPath, Kind, KindSet, Name, ObjectRef};
 use crate::mesh::namespaces::Namespace;
-use crate::mesh::waypoints::{Binding, USE_WAYPOINT, USE_WAYPOINT_NAMESPACE, Unbound, WAYPOINT_FOR};
+use crate::mesh::waypoints::{
+    Binding, USE_WAYPOINT, USE_WAYPOINT_NAMESPACE, Unbound, WAYPOINT_FOR,
+};
 use crate::mesh::{self, Mesh};
 use crate::waypoint::{Evidence, Feature, NamespaceNeed, assess};
 
@@ -86,7 +88,9 @@ impl Labelled {
                     .map_or_else(|| namespace.name.clone(), Name::from);
                 let waypoint = ObjectRef::new(Kind::Gateway, &home, &Name::from(name));
                 if mesh.waypoint(&waypoint).is_none() {
-                    labelled.missing.push((waypoint, namespace.reference(), Vec::new()));
+                    labelled
+                        .missing
+                        .push((waypoint, namespace.reference(), Vec::new()));
                 }
             }
             _ => {}
@@ -100,7 +104,11 @@ impl Labelled {
                 } => labelled.add_missing(waypoint, declared_on, service.object.clone()),
                 Binding::OptedOut => {
                     let own = mesh.labels(service).get(USE_WAYPOINT).is_some();
-                    let on = if own { service.object.clone() } else { namespace.reference() };
+                    let on = if own {
+                        service.object.clone()
+                    } else {
+                        namespace.reference()
+                    };
                     labelled.add_opted_out(on, service.object.clone());
                 }
                 Binding::Named {
@@ -166,7 +174,9 @@ impl Refused {
         }
         let waypoint = &self.waypoint;
         let why = if for_pods {
-            let traffic = mesh.waypoint(waypoint).map_or("", |known| known.traffic.name());
+            let traffic = mesh
+                .waypoint(waypoint)
+                .map_or("", |known| known.traffic.name());
             format!("takes no traffic to Services ({WAYPOINT_FOR}: {traffic})")
         } else {
             format!("has no listener that admits namespace {}", namespace.name)
@@ -184,9 +194,13 @@ impl Refused {
             (true, false) => Severity::Blocking,
         };
         let remedy = if severity == Severity::Change {
-            Remedy::moved("Services that need a waypoint are bound to one of the namespace that takes their traffic")
+            Remedy::moved(
+                "Services that need a waypoint are bound to one of the namespace that takes their traffic",
+            )
         } else if for_pods {
-            let text = format!("have {waypoint} take traffic to Services ({WAYPOINT_FOR}: all), or remove the label");
+            let text = format!(
+                "have {waypoint} take traffic to Services ({WAYPOINT_FOR}: all), or remove the label"
+            );
             unlabel(namespace, &self.on, &text)
         } else {
             let text = format!(
@@ -244,7 +258,15 @@ fn dangling(
             );
             (Severity::Change, message, remedy)
         } else {
-            (Severity::Blocking, message, unlabel(namespace, on, "correct the label, or remove it if no waypoint is wanted"))
+            (
+                Severity::Blocking,
+                message,
+                unlabel(
+                    namespace,
+                    on,
+                    "correct the label, or remove it if no waypoint is wanted",
+                ),
+            )
         }
     };
     out.find(
@@ -270,7 +292,11 @@ fn wrong_class(
                 "{waypoint} is of class {class} and no waypoint: ambient callers reach the pods of {who} directly, past \
                  every rule on requests"
             ),
-            unlabel(namespace, on, "name a Gateway of class istio-waypoint, or remove the label"),
+            unlabel(
+                namespace,
+                on,
+                "name a Gateway of class istio-waypoint, or remove the label",
+            ),
         )
     } else {
         (
@@ -303,7 +329,10 @@ fn unlabel(namespace: &Namespace, on: &ObjectRef, text: &str) -> Remedy {
     let command = if on.kind == Kind::Namespace {
         format!("kubectl label namespace {} {USE_WAYPOINT}-", namespace.name)
     } else {
-        format!("kubectl label service {} -n {} {USE_WAYPOINT}-", on.name, on.namespace)
+        format!(
+            "kubectl label service {} -n {} {USE_WAYPOINT}-",
+            on.name, on.namespace
+        )
     };
     Remedy::command(text, command)
 }
@@ -319,7 +348,10 @@ fn opted_out(
         .needing()
         .filter(|need| services.contains(&need.service))
         .filter_map(|need| {
-            let why = need.evidence.iter().find(|why| why.feature.needs_waypoint())?;
+            let why = need
+                .evidence
+                .iter()
+                .find(|why| why.feature.needs_waypoint())?;
             Some((why, &need.service))
         })
         .collect();
@@ -396,6 +428,9 @@ spec: {gatewayClassName: istio-waypoint}
     #[test]
     fn in_manifests_it_may() {
         let shown = shown(Input::Manifests);
-        assert!(!shown.contains("blocking") && !shown.contains("change"), "{shown}");
+        assert!(
+            !shown.contains("blocking") && !shown.contains("change"),
+            "{shown}"
+        );
     }
 }

@@ -74,11 +74,17 @@ fn users(services: &[&ObjectRef]) -> String {
     }
 }
 
-fn not_ready(namespace: &Namespace, waypoint: &Waypoint, services: &[&ObjectRef], out: &mut Sink<'_>) {
+fn not_ready(
+    namespace: &Namespace,
+    waypoint: &Waypoint,
+    services: &[&ObjectRef],
+    out: &mut Sink<'_>,
+) {
     let (what, field) = match (&waypoint.programmed, waypoint.ready) {
-        (Some((false, why)), _) if why.is_empty() => {
-            ("is not programmed".to_owned(), field!["status", "conditions"])
-        }
+        (Some((false, why)), _) if why.is_empty() => (
+            "is not programmed".to_owned(),
+            field!["status", "conditions"],
+        ),
         (Some((false, why)), _) => (
             format!("is not programmed (`{}`)", why.trim_end_matches('.')),
             field!["status", "conditions"],
@@ -91,7 +97,11 @@ fn not_ready(namespace: &Namespace, waypoint: &Waypoint, services: &[&ObjectRef]
     } else {
         ": ambient callers pass it by, and its rules with it"
     };
-    let ObjectRef { namespace: home, name, .. } = &waypoint.object;
+    let ObjectRef {
+        namespace: home,
+        name,
+        ..
+    } = &waypoint.object;
     out.find(
         &namespace.name,
         Severity::Warning,
@@ -114,9 +124,14 @@ fn single(
     if services.is_empty() {
         return;
     }
-    let ObjectRef { namespace: home, name, .. } = &waypoint.object;
+    let ObjectRef {
+        namespace: home,
+        name,
+        ..
+    } = &waypoint.object;
     let label = Labels::from_pairs(vec![(Name::from(GATEWAY_NAME_LABEL), name.clone())]);
-    let one = |workload: &&&Workload| workload.role == Role::Waypoint && workload.replicas == Some(1);
+    let one =
+        |workload: &&&Workload| workload.role == Role::Waypoint && workload.replicas == Some(1);
     let workloads = mesh.selected(home, &label);
     let Some(workload) = workloads.iter().find(one) else {
         return;

@@ -95,7 +95,12 @@ fn held_back(workload: &Workload) -> Option<Found> {
     let object = &workload.object;
     let name = object.short();
     let blocking = |field, message, remedy| {
-        Some(Found { severity: Severity::Blocking, field, message, remedy })
+        Some(Found {
+            severity: Severity::Blocking,
+            field,
+            message,
+            remedy,
+        })
     };
     let strategy = &workload.update_strategy;
     let partition = match strategy.rolling_update.partition {
@@ -105,7 +110,9 @@ fn held_back(workload: &Workload) -> Option<Found> {
     match (object.kind, partition) {
         (Kind::StatefulSet | Kind::DaemonSet, _) if strategy.kind == "OnDelete" => blocking(
             field!["spec", "updateStrategy", "type"],
-            format!("{name} replaces a pod only when somebody deletes it: its pods would keep their sidecars"),
+            format!(
+                "{name} replaces a pod only when somebody deletes it: its pods would keep their sidecars"
+            ),
             Remedy::command(
                 "let it replace its pods by itself, at least for the move",
                 patch(object, r#"{"updateStrategy":{"type":"RollingUpdate"}}"#),
@@ -113,20 +120,29 @@ fn held_back(workload: &Workload) -> Option<Found> {
         ),
         (Kind::StatefulSet, Some(partition)) => blocking(
             field!["spec", "updateStrategy", "rollingUpdate", "partition"],
-            format!("{name} replaces only pods with an ordinal of {partition} or more: the others would keep their sidecars"),
+            format!(
+                "{name} replaces only pods with an ordinal of {partition} or more: the others would keep their sidecars"
+            ),
             Remedy::command(
                 "let it replace all its pods",
-                patch(object, r#"{"updateStrategy":{"rollingUpdate":{"partition":0}}}"#),
+                patch(
+                    object,
+                    r#"{"updateStrategy":{"rollingUpdate":{"partition":0}}}"#,
+                ),
             ),
         ),
         _ if workload.paused => blocking(
             field!["spec", "paused"],
-            format!("{name} is paused: a change to its template would wait, and its pods keep their sidecars"),
+            format!(
+                "{name} is paused: a change to its template would wait, and its pods keep their sidecars"
+            ),
             Remedy::command("let it go on", patch(object, r#"{"paused":false}"#)),
         ),
         (Kind::ReplicaSet, _) if workload.has_template => blocking(
             FieldPath::root(),
-            format!("{name} has no Deployment above it and replaces no pod when its template changes: its pods would keep their sidecars"),
+            format!(
+                "{name} has no Deployment above it and replaces no pod when its template changes: its pods would keep their sidecars"
+            ),
             Remedy::person("let a Deployment take it over"),
         ),
         _ => None,
@@ -140,17 +156,26 @@ fn costly(mesh: &Mesh, workload: &Workload, budgets: &Budgets) -> Option<Found> 
     let name = object.short();
     let warning = |field, message, text: &str| {
         let remedy = Remedy::person(text);
-        Some(Found { severity: Severity::Warning, field, message, remedy })
+        Some(Found {
+            severity: Severity::Warning,
+            field,
+            message,
+            remedy,
+        })
     };
     match object.kind {
         Kind::Rollout => warning(
             field!["spec", "strategy"],
-            format!("{name} replaces its pods by its own steps: the move waits for its pauses and analyses, with pods of both modes behind one Service"),
+            format!(
+                "{name} replaces its pods by its own steps: the move waits for its pauses and analyses, with pods of both modes behind one Service"
+            ),
             "choose a time at which somebody can promote it",
         ),
         Kind::Deployment if served && workload.update_strategy.kind == "Recreate" => warning(
             field!["spec", "strategy", "type"],
-            format!("{name} stops all its pods before it starts new ones: it does not answer while it is switched"),
+            format!(
+                "{name} stops all its pods before it starts new ones: it does not answer while it is switched"
+            ),
             "choose a time at which that is acceptable",
         ),
         Kind::StatefulSet | Kind::DaemonSet => {
@@ -168,7 +193,9 @@ fn costly(mesh: &Mesh, workload: &Workload, budgets: &Budgets) -> Option<Found> 
             if served && object.kind == Kind::StatefulSet && workload.replicas == Some(1) {
                 return warning(
                     field!["spec", "replicas"],
-                    format!("{name} has a single pod, which stops before the new one starts: it does not answer while it is switched"),
+                    format!(
+                        "{name} has a single pod, which stops before the new one starts: it does not answer while it is switched"
+                    ),
                     "choose a time at which that is acceptable",
                 );
             }
@@ -234,7 +261,8 @@ impl<'a> Left<'a> {
                 match pod.and_then(|pod| pod.metadata.owner.as_ref()) {
                     None => self.bare.push(object),
                     Some(owner) => {
-                        self.foreign.push((object, format!("{}/{}", owner.kind, owner.name)));
+                        self.foreign
+                            .push((object, format!("{}/{}", owner.kind, owner.name)));
                     }
                 }
             }
@@ -246,13 +274,21 @@ impl<'a> Left<'a> {
         let mut warn = |objects: &[&ObjectRef], message: String, text: &str| {
             if let Some(first) = objects.first() {
                 let at = ((*first).clone(), FieldPath::root());
-                out.find(namespace, Severity::Warning, at, message, Remedy::person(text));
+                out.find(
+                    namespace,
+                    Severity::Warning,
+                    at,
+                    message,
+                    Remedy::person(text),
+                );
             }
         };
         let bare = in_words(&self.bare);
         warn(
             &self.bare,
-            format!("nobody makes {bare} again when deleted: the move leaves bare pods alone, and the namespace keeps their sidecars"),
+            format!(
+                "nobody makes {bare} again when deleted: the move leaves bare pods alone, and the namespace keeps their sidecars"
+            ),
             "delete and create them again once the namespace no longer injects, or have the move delete them with --delete-bare-pods",
         );
         let finite = in_words(&self.finite);
@@ -266,7 +302,9 @@ impl<'a> Left<'a> {
             let pods = in_words(&objects);
             warn(
                 &objects,
-                format!("the pod template behind {pods} ({owner}) is not read: whether and how its pods are replaced is not known"),
+                format!(
+                    "the pod template behind {pods} ({owner}) is not read: whether and how its pods are replaced is not known"
+                ),
                 "have them replaced by what made them, once the namespace no longer injects",
             );
         }
@@ -292,7 +330,11 @@ fn without_pre_stop(namespace: &Name, workloads: &[&Workload], out: &mut Sink<'_
         return;
     };
     let objects: Vec<&ObjectRef> = workloads.iter().map(|workload| &workload.object).collect();
-    let (have, their) = if objects.len() == 1 { ("has", "its") } else { ("have", "their") };
+    let (have, their) = if objects.len() == 1 {
+        ("has", "its")
+    } else {
+        ("have", "their")
+    };
     out.find(
         namespace,
         Severity::Info,

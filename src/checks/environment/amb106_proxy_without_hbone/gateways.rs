@@ -48,7 +48,10 @@ pub(super) fn report(view: &View<'_>, out: &mut Sink<'_>) {
             out.find_for_all(
                 Severity::Warning,
                 (object.clone(), FieldPath::root()),
-                format!("{} HBONE or not: that was not checked, because only metadata could be read", pods(gateway.unknown, OF, ["speaks", "speak"])),
+                format!(
+                    "{} HBONE or not: that was not checked, because only metadata could be read",
+                    pods(gateway.unknown, OF, ["speaks", "speak"])
+                ),
                 restart(object),
             );
         }
