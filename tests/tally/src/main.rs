@@ -132,8 +132,7 @@ const CHECKS: &[Check] = &[
     },
     Check {
         name: "end to end",
-        // They wait for the control plane far more than they compute.
-        command: &["cargo", "test", "--locked", "--test", "e2e", "--", "--test-threads", "4"],
+        command: &["cargo", "test", "--locked", "--test", "e2e"],
         kind: Kind::Tests,
         needs: Needs::Done(TEST_BED),
     },
