@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::Context;
 use super::convert::known::{readable, same_place};
-use super::convert::moving::tell;
+use super::convert::moving::{PARALLEL, TIMEOUT, tell};
 use super::input::{Unnamed, load_whole};
 use super::scope::ScopeArgs;
 use crate::client::{ConnectOptions, RequestTimeout, WriteOptions};
@@ -421,8 +421,8 @@ fn begun(
         seen: undone.map_or_else(BTreeSet::new, |(_, of)| of.header.seen.clone()),
         around: undone.map_or_else(BTreeMap::new, |(_, of)| of.header.around.clone()),
         asked: undone.and_then(|(_, of)| of.header.asked.clone()),
-        parallel: undone.map_or(2, |(_, of)| of.header.parallel),
-        timeout: undone.map_or(600, |(_, of)| of.header.timeout),
+        parallel: undone.map_or(PARALLEL, |(_, of)| of.header.parallel),
+        timeout: undone.map_or(TIMEOUT.as_secs(), |(_, of)| of.header.timeout),
     };
     Journal::new(header, plan)
 }

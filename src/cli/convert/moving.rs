@@ -32,11 +32,11 @@ pub(super) struct RunArgs {
     pub(super) apply: bool,
 
     /// Go on with the namespace's open run, as it was accepted
-    #[arg(long, help_heading = RUN, conflicts_with_all = ["apply", "filename", "write", "output_dir", "phase", "only", "all_namespaces", "selector", "routes", "paths", "guard", "defer", "accept", "save_plan", "istio_version", "gateway_api"])]
+    #[arg(long, help_heading = RUN, conflicts_with_all = OF_A_PLAN)]
     pub(super) resume: bool,
 
     /// Remove what only sidecars needed, when none is left
-    #[arg(long, help_heading = RUN, conflicts_with_all = ["apply", "resume", "filename", "write", "output_dir", "phase", "only", "all_namespaces", "selector", "routes", "paths", "guard", "defer", "accept", "save_plan", "istio_version", "gateway_api"])]
+    #[arg(long, help_heading = RUN, conflicts_with = "resume", conflicts_with_all = OF_A_PLAN)]
     pub(super) finish: bool,
 
     /// Refuse to move when the cluster is no longer what this plan saw
@@ -83,14 +83,34 @@ pub(super) struct RunArgs {
 /// The heading of the flags of a run.
 const RUN: &str = "Run";
 
+/// Flags that make a plan, and say nothing to a run that has one.
+const OF_A_PLAN: [&str; 16] = [
+    "apply",
+    "filename",
+    "write",
+    "output_dir",
+    "phase",
+    "only",
+    "all_namespaces",
+    "selector",
+    "routes",
+    "paths",
+    "guard",
+    "defer",
+    "accept",
+    "save_plan",
+    "istio_version",
+    "gateway_api",
+];
+
 /// Half a day and more: as good as any time.
 const ANY_TIME: Duration = Duration::from_secs(86_400);
 
 /// How many workloads are switched at once where nobody says.
-const PARALLEL: u32 = 2;
+pub(in crate::cli) const PARALLEL: u32 = 2;
 
 /// How long anything may take where nobody says.
-const TIMEOUT: Duration = Duration::from_secs(600);
+pub(in crate::cli) const TIMEOUT: Duration = Duration::from_secs(600);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum DryRun {
