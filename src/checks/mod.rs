@@ -20,9 +20,9 @@ pub mod traffic;
 pub mod wording;
 pub mod workload;
 
-use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::OnceLock;
 
 pub use finding::{Finding, Remedy, Severity, Sink};
 pub use ignore::Ignore;
@@ -119,6 +119,11 @@ pub trait Check: Sync {
     /// What is known of it without running it.
     fn meta(&self) -> &'static Meta;
 
+    /// Whether it asks for [`View::treatments`], which are worth making while others run.
+    fn asks_for_treatments(&self) -> bool {
+        false
+    }
+
     /// Looks at the namespaces in question and reports what it finds.
     fn run(&self, view: &View<'_>, out: &mut Sink<'_>);
 }
@@ -130,7 +135,7 @@ pub struct View<'a> {
     pub mesh: &'a Mesh,
     scope: &'a Scope,
     deferred: &'a BTreeSet<(Name, Name)>,
-    treatments: &'a OnceCell<Vec<Treatment>>,
+    treatments: &'a OnceLock<Vec<Treatment>>,
 }
 
 impl<'a> View<'a> {

@@ -1,9 +1,10 @@
 //! Running checks over a mesh, and the verdict that follows from their findings.
 
-use std::cell::OnceCell;
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
+use std::thread;
 
-use super::{Check, Finding, Id, Ignore, Severity, Sink, View};
+use super::{Check, Finding, Id, Ignore, Meta, Severity, Sink, View};
 use crate::inventory::{Subject, Unread};
 use crate::kinds::{Kind, KindSet, Name};
 use crate::mesh::injection::NamespaceInjection;
@@ -194,38 +195,43 @@ pub fn judge_but(
     let inventory = mesh.inventory();
     // All checks still run over the rest, and no verdict is a yes.
     judgement.something_unread = inventory.unread.iter().any(Unread::is_of_a_file);
-    let treatments = OnceCell::new();
+    let treatments = OnceLock::new();
     let view = View {
         mesh,
         scope,
         deferred,
         treatments: &treatments,
     };
+    let mut able = Vec::new();
     for check in checks {
         let meta = check.meta();
-        if let Some(reason) = unreadable(&inventory.unread, meta.reads) {
-            judgement.not_run.push(NotRun {
+        match hindrance(mesh, meta) {
+            Some(reason) => judgement.not_run.push(NotRun {
                 check: meta.id,
-                reason: NotRunReason::Unreadable(reason),
-            });
-            continue;
+                reason,
+            }),
+            None => able.push(*check),
         }
-        let absent: Vec<Part> = meta
-            .needs
-            .iter()
-            .copied()
-            .filter(|part| !mesh.holds(*part))
-            .collect();
-        if !absent.is_empty() {
-            judgement.not_run.push(NotRun {
-                check: meta.id,
-                reason: NotRunReason::Absent(absent),
-            });
-            continue;
-        }
-        check.run(&view, &mut Sink::new(meta.id, &mut judgement.findings));
-        judgement.run.push(meta.id);
     }
+    judgement.run = able.iter().map(|check| check.meta().id).collect();
+    let (last, first): (Vec<_>, Vec<_>) = able
+        .into_iter()
+        .partition(|check| check.asks_for_treatments());
+    thread::scope(|threads| {
+        if !last.is_empty() && !first.is_empty() {
+            // Where no thread can be had, the first check that asks makes them.
+            let aside = thread::Builder::new().spawn_scoped(threads, || {
+                view.treatments();
+            });
+            drop(aside);
+        }
+        for check in first.into_iter().chain(last) {
+            check.run(
+                &view,
+                &mut Sink::new(check.meta().id, &mut judgement.findings),
+            );
+        }
+    });
     judgement.findings.sort_by(|a, b| {
         let key = |f: &Finding| {
             (
@@ -239,6 +245,16 @@ pub fn judge_but(
     });
     judgement.findings.dedup();
     judgement
+}
+
+/// Why a check cannot be run, if it cannot.
+fn hindrance(mesh: &Mesh, meta: &Meta) -> Option<NotRunReason> {
+    if let Some(reason) = unreadable(&mesh.inventory().unread, meta.reads) {
+        return Some(NotRunReason::Unreadable(reason));
+    }
+    let needs = meta.needs.iter().copied();
+    let absent: Vec<Part> = needs.filter(|part| !mesh.holds(*part)).collect();
+    (!absent.is_empty()).then_some(NotRunReason::Absent(absent))
 }
 
 /// Why a check that reads these kinds cannot look, if it cannot.

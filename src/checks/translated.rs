@@ -60,6 +60,10 @@ impl Check for Translated {
         self.meta
     }
 
+    fn asks_for_treatments(&self) -> bool {
+        true
+    }
+
     fn run(&self, view: &View<'_>, out: &mut Sink<'_>) {
         for treatment in view.treatments() {
             let namespace = home(&treatment.object);

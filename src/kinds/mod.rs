@@ -33,7 +33,7 @@ pub use meta::{Labels, Meta, Name, ObjectRef};
 pub use path::{FieldPath, Segment};
 pub use selector::LabelSelector;
 pub(crate) use table::for_each_kind;
-pub use table::{Kind, KindSet, Scope};
+pub use table::{Kind, KindSet, KindTally, Scope};
 
 use std::fmt;
 

@@ -2,6 +2,7 @@
 //! and a struct in a file of its own.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Calls a macro with every kind: variant, inventory field, struct, group, versions (preferred
 /// first), plural, scope, kind as written in manifests.
@@ -195,6 +196,25 @@ impl KindSet {
             .iter()
             .copied()
             .filter(move |kind| self.contains(*kind))
+    }
+}
+
+/// A set of kinds that threads add to at once.
+#[derive(Debug, Default)]
+pub struct KindTally(AtomicU64);
+
+impl KindTally {
+    /// Adds kinds.
+    pub fn add(&self, kinds: KindSet) {
+        // Mostly they are in it, and a look disturbs no other thread.
+        if self.0.load(Ordering::Relaxed) & kinds.0 != kinds.0 {
+            self.0.fetch_or(kinds.0, Ordering::Relaxed);
+        }
+    }
+
+    /// What was added since the last call.
+    pub fn take(&self) -> KindSet {
+        KindSet(self.0.swap(0, Ordering::Relaxed))
     }
 }
 

@@ -15,7 +15,6 @@ pub mod services;
 pub mod waypoints;
 pub mod workloads;
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use crate::inventory::{
@@ -27,7 +26,7 @@ use crate::kinds::pod::Pod;
 use crate::kinds::service::ServiceSpec;
 use crate::kinds::service_entry::ServiceEntry;
 use crate::kinds::traffic::{DestinationRule, VirtualService};
-use crate::kinds::{FieldPath, Kind, KindSet, Labels, Name, ObjectRef, Resource};
+use crate::kinds::{FieldPath, Kind, KindSet, KindTally, Labels, Name, ObjectRef, Resource};
 
 use injection::Injectors;
 use installation::Installation;
@@ -108,7 +107,7 @@ pub struct Mesh {
     services: Vec<Service>,
     installation: Installation,
     waypoints: Vec<Waypoint>,
-    touched: Cell<KindSet>,
+    touched: KindTally,
 }
 
 impl Mesh {
@@ -132,12 +131,12 @@ impl Mesh {
             services,
             installation,
             waypoints,
-            touched: Cell::default(),
+            touched: KindTally::default(),
         }
     }
 
     fn touch(&self, kinds: KindSet) {
-        self.touched.set(self.touched.get().and(kinds));
+        self.touched.add(kinds);
     }
 
     /// The kinds that answers were derived from since the last call.
