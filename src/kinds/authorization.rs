@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::lenient::null_default;
+use super::path::{FieldPath, field};
 use super::{Labels, Meta};
 
 /// `selector.matchLabels` of Istio's policies.
@@ -208,7 +209,7 @@ pub struct JwtRule {
     pub rest: BTreeMap<String, serde_json::Value>,
 }
 
-/// The attachment that WasmPlugin, Telemetry and EnvoyFilter share.
+/// The attachment that WasmPlugin, TrafficExtension, Telemetry and ProxyConfig share.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AttachedSpec {
@@ -221,10 +222,22 @@ pub struct AttachedSpec {
     /// What it is attached to instead of pods.
     #[serde(default, deserialize_with = "null_default")]
     pub target_refs: Vec<TargetRef>,
-    /// Which traffic a WasmPlugin is for; all when empty.
+    /// Which traffic a plugin is for; all when empty.
     #[serde(rename = "match", default, deserialize_with = "null_default")]
     pub matches: Vec<TrafficMatch>,
     /// The Secret of its own namespace with which a WasmPlugin's image is pulled.
+    #[serde(default, deserialize_with = "null_default")]
+    pub image_pull_secret: String,
+    /// The module of a TrafficExtension.
+    #[serde(default, deserialize_with = "null_default")]
+    pub wasm: WasmModule,
+}
+
+/// Whence a module comes.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WasmModule {
+    /// The Secret of the extension's namespace with which its image is pulled.
     #[serde(default, deserialize_with = "null_default")]
     pub image_pull_secret: String,
 }
@@ -241,9 +254,21 @@ impl AttachedSpec {
             _ => None,
         })
     }
+
+    /// Where it names a Secret of its own namespace (`pilot/pkg/model/extensions.go`,
+    /// `convertToTrafficExtensionWrapper`).
+    pub fn pull_secret(&self) -> Option<FieldPath> {
+        if !self.image_pull_secret.is_empty() {
+            Some(field!["spec", "imagePullSecret"])
+        } else if !self.wasm.image_pull_secret.is_empty() {
+            Some(field!["spec", "wasm", "imagePullSecret"])
+        } else {
+            None
+        }
+    }
 }
 
-/// Which traffic a WasmPlugin is for.
+/// Which traffic a plugin is for.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub struct TrafficMatch {
     /// `CLIENT`, `SERVER`, `CLIENT_AND_SERVER`; both when empty.

@@ -1,11 +1,12 @@
-//! Resources that change the proxies themselves: EnvoyFilter, WasmPlugin, Telemetry, ProxyConfig.
+//! Resources that change the proxies themselves: EnvoyFilter, WasmPlugin, TrafficExtension, Telemetry,
+//! ProxyConfig.
 
 use serde::Deserialize;
 
-use super::Meta;
 use super::authorization::{AttachedSpec, TargetRef};
 use super::lenient::null_default;
 use super::service_entry::WorkloadLabels;
+use super::{Kind, KindSet, Meta, Resource};
 
 /// An EnvoyFilter.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -75,9 +76,33 @@ macro_rules! attached {
 attached!(
     /// A WasmPlugin.
     WasmPlugin,
+    /// A TrafficExtension: what is said of a WasmPlugin, and Lua (since Istio 1.30).
+    TrafficExtension,
     /// A Telemetry.
     Telemetry,
     /// A ProxyConfig.
     ProxyConfig,
 );
 super::resource!(EnvoyFilter);
+
+/// The kinds of what runs inside of proxies. A WasmPlugin is to istiod a TrafficExtension
+/// (`pilot/pkg/config/kube/extensions`): the same is true of both.
+pub const PLUGINS: KindSet = KindSet::of(&[Kind::WasmPlugin, Kind::TrafficExtension]);
+
+/// One of [`PLUGINS`].
+pub trait Plugin: Resource {
+    /// Which proxies it runs in.
+    fn attached(&self) -> &AttachedSpec;
+}
+
+impl Plugin for WasmPlugin {
+    fn attached(&self) -> &AttachedSpec {
+        &self.spec
+    }
+}
+
+impl Plugin for TrafficExtension {
+    fn attached(&self) -> &AttachedSpec {
+        &self.spec
+    }
+}

@@ -47,6 +47,7 @@ macro_rules! for_each_kind {
             (EnvoyFilter, envoy_filters, crate::kinds::envoy_extension::EnvoyFilter, "networking.istio.io", ["v1alpha3"], "envoyfilters", Namespaced, "EnvoyFilter"),
             (ProxyConfig, proxy_configs, crate::kinds::envoy_extension::ProxyConfig, "networking.istio.io", ["v1beta1"], "proxyconfigs", Namespaced, "ProxyConfig"),
             (WasmPlugin, wasm_plugins, crate::kinds::envoy_extension::WasmPlugin, "extensions.istio.io", ["v1alpha1"], "wasmplugins", Namespaced, "WasmPlugin"),
+            (TrafficExtension, traffic_extensions, crate::kinds::envoy_extension::TrafficExtension, "extensions.istio.io", ["v1alpha1"], "trafficextensions", Namespaced, "TrafficExtension"),
             (Telemetry, telemetries, crate::kinds::envoy_extension::Telemetry, "telemetry.istio.io", ["v1", "v1alpha1"], "telemetries", Namespaced, "Telemetry"),
             (Gateway, gateways, crate::kinds::gateway_api::Gateway, "gateway.networking.k8s.io", ["v1", "v1beta1", "v1alpha2"], "gateways", Namespaced, "Gateway"),
             (GatewayClass, gateway_classes, crate::kinds::gateway_api::GatewayClass, "gateway.networking.k8s.io", ["v1", "v1beta1", "v1alpha2"], "gatewayclasses", Cluster, "GatewayClass"),

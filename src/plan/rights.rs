@@ -23,6 +23,7 @@ const MADE: KindSet = KindSet::of(&[
     Kind::TCPRoute,
     Kind::TLSRoute,
     Kind::WasmPlugin,
+    Kind::TrafficExtension,
     Kind::Telemetry,
 ]);
 

@@ -40,6 +40,7 @@ const AROUND: KindSet = POLICIES.and(KindSet::of(&[
     Kind::EnvoyFilter,
     Kind::ProxyConfig,
     Kind::WasmPlugin,
+    Kind::TrafficExtension,
     Kind::Telemetry,
 ]));
 

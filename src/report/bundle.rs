@@ -114,6 +114,10 @@ fn redacted(object: &ObjectRef, mut value: Value) -> Value {
             remove(&mut value, "status");
         }
         Kind::WasmPlugin => blank(value.get_mut("spec"), "pluginConfig"),
+        Kind::TrafficExtension => {
+            blank(value.pointer_mut("/spec/wasm"), "pluginConfig");
+            blank(value.pointer_mut("/spec/lua"), "inlineCode");
+        }
         Kind::EnvoyFilter => {
             for patch in items(value.pointer_mut("/spec/configPatches")) {
                 blank(patch.get_mut("patch"), "value");
@@ -403,6 +407,7 @@ mod tests {
             object("gateway.networking.k8s.io/v1", "HTTPRoute", &format!(r#""spec": {{"rules": [{{"filters": {filter}}}]}}"#)),
             object("security.istio.io/v1", "RequestAuthentication", &format!(r#""spec": {{"jwtRules": [{{"issuer": "i", "jwks": {text}}}]}}"#)),
             object("extensions.istio.io/v1alpha1", "WasmPlugin", &format!(r#""spec": {{"pluginConfig": {{"a": {text}}}, "vmConfig": {{"env": [{{"name": "a", "value": {text}}}]}}}}"#)),
+            object("extensions.istio.io/v1alpha1", "TrafficExtension", &format!(r#""spec": {{"lua": {{"inlineCode": {text}}}, "wasm": {{"pluginConfig": {{"a": {text}}}, "vmConfig": {{"env": [{{"name": "a", "value": {text}}}]}}}}}}"#)),
             object("networking.istio.io/v1alpha3", "EnvoyFilter", &format!(r#""spec": {{"configPatches": [{{"patch": {{"value": {{"a": {text}}}}}}}]}}"#)),
         ]
         .join("\n---\n")
@@ -415,7 +420,7 @@ mod tests {
         fn no_value_that_may_be_a_secret_is_in_it(secret in "s3cr[a-z0-9]{12}(: |[\\n=#'\"{]){0,3}") {
             let text = bundled(&with(&secret));
             prop_assert!(!text.contains(&secret[..16]), "{text}");
-            prop_assert_eq!(text.matches("\n---\n").count(), 12);
+            prop_assert_eq!(text.matches("\n---\n").count(), 13);
         }
     }
 

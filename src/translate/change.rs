@@ -209,7 +209,7 @@ pub(super) fn rank(kind: Kind) -> u8 {
         Kind::RequestAuthentication => 5,
         Kind::PeerAuthentication => 6,
         Kind::AuthorizationPolicy => 7,
-        Kind::WasmPlugin | Kind::Telemetry => 8,
+        Kind::WasmPlugin | Kind::TrafficExtension | Kind::Telemetry => 8,
         Kind::HTTPRoute | Kind::GRPCRoute | Kind::TCPRoute | Kind::TLSRoute => 9,
         Kind::VirtualService => 10,
         _ => 11,

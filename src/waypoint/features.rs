@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::inventory::Object;
+use crate::inventory::{Listed, Object};
 use crate::kinds::authorization::{
     Action, AuthorizationPolicy, PolicySelector, RequestAuthentication, TargetRef,
 };
-use crate::kinds::envoy_extension::{Telemetry, WasmPlugin};
+use crate::kinds::envoy_extension::{Plugin, Telemetry, TrafficExtension, WasmPlugin};
 use crate::kinds::path::field;
 use crate::kinds::traffic::{DestinationRule, VirtualService};
 use crate::kinds::{FieldPath, Labels, Name, ObjectRef, Resource};
@@ -28,7 +28,7 @@ pub enum Feature {
     Routing,
     /// A DestinationRule sets connection pools, load balancing or outlier detection.
     TrafficPolicy,
-    /// A WasmPlugin runs in its proxies.
+    /// A WasmPlugin or TrafficExtension runs in its proxies.
     Wasm,
     /// A Telemetry selects its proxies.
     Telemetry,
@@ -243,23 +243,8 @@ fn authorization(
 }
 
 fn extensions(mesh: &Mesh, namespace: &Name, home: &Name, found: &mut Found) {
-    for plugin in mesh.within::<WasmPlugin>(home) {
-        let spec = &plugin.spec;
-        if spec.beyond_waypoints().is_some() {
-            continue;
-        }
-        Attached::of(
-            spec.selector.as_ref(),
-            spec.target_ref.as_ref(),
-            &spec.target_refs,
-        )
-        .each(mesh, namespace, home, found, |field| Evidence {
-            feature: Feature::Wasm,
-            object: plugin.reference(),
-            field,
-            what: "runs in its proxies".to_owned(),
-        });
-    }
+    plugins::<WasmPlugin>(mesh, namespace, home, found);
+    plugins::<TrafficExtension>(mesh, namespace, home, found);
     // One for a whole namespace or mesh changes what every proxy reports; it asks for none. A selector
     // of the root namespace selects only there.
     let chosen = |telemetry: &&Object<Telemetry>| {
@@ -460,4 +445,24 @@ pub fn traffic_policy(rule: &DestinationRule) -> Option<Evidence> {
         field,
         what: uses.join(", "),
     })
+}
+
+fn plugins<T: Plugin + Listed>(mesh: &Mesh, namespace: &Name, home: &Name, found: &mut Found) {
+    for plugin in mesh.within::<T>(home) {
+        let spec = plugin.attached();
+        if spec.beyond_waypoints().is_some() {
+            continue;
+        }
+        Attached::of(
+            spec.selector.as_ref(),
+            spec.target_ref.as_ref(),
+            &spec.target_refs,
+        )
+        .each(mesh, namespace, home, found, |field| Evidence {
+            feature: Feature::Wasm,
+            object: plugin.reference(),
+            field,
+            what: "runs in its proxies".to_owned(),
+        });
+    }
 }

@@ -27,6 +27,7 @@ pub const READS: KindSet = crate::mesh::BACKING
         Kind::VirtualService,
         Kind::DestinationRule,
         Kind::WasmPlugin,
+        Kind::TrafficExtension,
         Kind::Telemetry,
     ]));
 

@@ -23,6 +23,7 @@ pub const POLICIES: &[Kind] = &[
     Kind::AuthorizationPolicy,
     Kind::RequestAuthentication,
     Kind::WasmPlugin,
+    Kind::TrafficExtension,
     Kind::Telemetry,
 ];
 /// The kinds that may name a waypoint's Gateway as their parent.

@@ -1,4 +1,4 @@
-//! AMB502: an EnvoyFilter, WasmPlugin, Telemetry or ProxyConfig changes sidecars. ztunnel takes none of
+//! AMB502: an EnvoyFilter, WasmPlugin, TrafficExtension, Telemetry or ProxyConfig changes sidecars. ztunnel takes none of
 //! them; a waypoint takes some.
 //!
 //! Source: `pilot/pkg/model/policyattachment.go`, `ShouldAttachPolicy`; `pilot/pkg/model/telemetry.go`;
@@ -10,7 +10,9 @@ use crate::checks::wording::first_and_more;
 use crate::checks::{Area, Check, Id, Meta, Remedy, Severity, Sink, View};
 use crate::inventory::{Listed, Object};
 use crate::kinds::authorization::AttachedSpec;
-use crate::kinds::envoy_extension::{EnvoyFilter, ProxyConfig, Telemetry, WasmPlugin};
+use crate::kinds::envoy_extension::{
+    EnvoyFilter, Plugin, ProxyConfig, Telemetry, TrafficExtension, WasmPlugin,
+};
 use crate::kinds::path::field;
 use crate::kinds::{FieldPath, Kind, KindSet, Labels, Name, Resource};
 use crate::mesh::waypoints::WAYPOINT_CLASS;
@@ -32,6 +34,7 @@ static META: Meta = Meta {
     reads: mesh::BACKING.and(mesh::MESH_CONFIG).and(KindSet::of(&[
         Kind::EnvoyFilter,
         Kind::WasmPlugin,
+        Kind::TrafficExtension,
         Kind::Telemetry,
         Kind::ProxyConfig,
     ])),
@@ -52,8 +55,11 @@ impl Check for ProxyExtension {
             for filter in own_and_root::<EnvoyFilter>(mesh, name) {
                 envoy_filter(view, name, filter, out);
             }
-            for plugin in own_and_root::<WasmPlugin>(mesh, name) {
-                wasm_plugin(view, name, plugin, out);
+            for found in own_and_root::<WasmPlugin>(mesh, name) {
+                plugin(view, name, found, out);
+            }
+            for found in own_and_root::<TrafficExtension>(mesh, name) {
+                plugin(view, name, found, out);
             }
             for telemetry in own_and_root::<Telemetry>(mesh, name) {
                 report(view, name, telemetry, out);
@@ -112,7 +118,7 @@ fn envoy_filter(
             names(&workloads)
         ),
         Remedy::command(
-            "say what it does by other means (a WasmPlugin or Telemetry with targetRefs, an HTTPRoute), delete it if it is not needed, or keep these workloads in sidecar mode",
+            "say what it does by other means (a TrafficExtension, WasmPlugin or Telemetry with targetRefs, an HTTPRoute), delete it if it is not needed, or keep these workloads in sidecar mode",
             format!("kubectl get envoyfilter {} -n {} -o yaml", object.name, object.namespace),
         ),
     );
@@ -166,14 +172,14 @@ fn copied(
 }
 
 /// Why no waypoint runs a copy of a plugin, and where that stands.
-fn not_copied(
+fn not_copied<T: Plugin>(
     mesh: &Mesh,
-    plugin: &Object<WasmPlugin>,
+    plugin: &Object<T>,
     workloads: &[&Workload],
     selects: bool,
 ) -> Option<(FieldPath, &'static str)> {
-    let spec = &plugin.spec;
-    let home = &plugin.metadata.namespace;
+    let spec = plugin.value.attached();
+    let home = &plugin.value.meta().namespace;
     if let Some((position, field)) = spec.beyond_waypoints() {
         let why = "a waypoint runs none that is for calls which pods make, or for certain ports";
         return Some((field!["spec", "match", position, field], why));
@@ -181,9 +187,11 @@ fn not_copied(
     let from_root = workloads
         .iter()
         .any(|workload| workload.object.namespace != *home);
-    if from_root && !spec.image_pull_secret.is_empty() {
+    if let Some(at) = spec.pull_secret()
+        && from_root
+    {
         let why = "no copy in another namespace can name the Secret with which its image is pulled";
-        return Some((field!["spec", "imagePullSecret"], why));
+        return Some((at, why));
     }
     let served = |workload: &&Workload| mesh.services_of(workload).next().is_some();
     let why = "one of them has no Service, so that no waypoint is in front of it";
@@ -191,9 +199,9 @@ fn not_copied(
         .then(|| (field!["spec", "selector"], why))
 }
 
-fn wasm_plugin(view: &View<'_>, namespace: &Name, plugin: &Object<WasmPlugin>, out: &mut Sink<'_>) {
-    let home = &plugin.metadata.namespace;
-    let found = reached(view, namespace, home, &plugin.spec, true);
+fn plugin<T: Plugin>(view: &View<'_>, namespace: &Name, plugin: &Object<T>, out: &mut Sink<'_>) {
+    let home = &plugin.value.meta().namespace;
+    let found = reached(view, namespace, home, plugin.value.attached(), true);
     let Some((workloads, field, selects)) = found else {
         return;
     };
@@ -211,7 +219,7 @@ fn wasm_plugin(view: &View<'_>, namespace: &Name, plugin: &Object<WasmPlugin>, o
             out.find(
                 namespace,
                 Severity::Blocking,
-                (plugin.reference(), at),
+                (plugin.value.reference(), at),
                 says,
                 remedy,
             );
@@ -229,7 +237,7 @@ fn wasm_plugin(view: &View<'_>, namespace: &Name, plugin: &Object<WasmPlugin>, o
     out.find(
         namespace,
         severity,
-        (plugin.reference(), field),
+        (plugin.value.reference(), field),
         format!(
             "it runs in the sidecars of {}; a waypoint runs only plugins attached to it or to its Services by targetRefs",
             names(&workloads)

@@ -10,7 +10,7 @@ use crate::inventory::Listed;
 use crate::kinds::authorization::{
     AuthorizationPolicy, PeerAuthentication, PolicySelector, RequestAuthentication,
 };
-use crate::kinds::envoy_extension::{Telemetry, WasmPlugin};
+use crate::kinds::envoy_extension::{Telemetry, TrafficExtension, WasmPlugin};
 use crate::kinds::network_policy::{Direction, NetworkPolicy};
 use crate::kinds::path::field;
 use crate::kinds::selector::contains;
@@ -38,6 +38,7 @@ static META: checks::Meta = checks::Meta {
         Kind::RequestAuthentication,
         Kind::PeerAuthentication,
         Kind::WasmPlugin,
+        Kind::TrafficExtension,
         Kind::Telemetry,
         Kind::NetworkPolicy,
         Kind::Service,
@@ -58,6 +59,7 @@ impl Check for SelectorBySidecarLabels {
         look::<RequestAuthentication>(view, severe, out, |p| p.spec.selector.as_ref());
         look::<PeerAuthentication>(view, severe, out, |p| p.spec.selector.as_ref());
         look::<WasmPlugin>(view, severe, out, |p| p.spec.selector.as_ref());
+        look::<TrafficExtension>(view, severe, out, |p| p.spec.selector.as_ref());
         look::<Telemetry>(view, Severity::Warning, out, |p| p.spec.selector.as_ref());
         network(view, out);
         services(view, out);

@@ -1,4 +1,4 @@
-//! AMB353: WasmPlugins and Telemetries of workloads that have no waypoint to take them over
+//! AMB353: WasmPlugins, TrafficExtensions and Telemetries of workloads that have no waypoint to take them over
 //! (`pilot/pkg/model/policyattachment.go`, `ShouldAttachPolicy`).
 
 use crate::checks::{Area, Id, Meta, Severity, Translated};

@@ -35,6 +35,7 @@ static META: Meta = Meta {
             Kind::AuthorizationPolicy,
             Kind::RequestAuthentication,
             Kind::WasmPlugin,
+            Kind::TrafficExtension,
             Kind::Telemetry,
         ])),
     needs: &[],

@@ -34,6 +34,7 @@ static META: Meta = Meta {
             Kind::AuthorizationPolicy,
             Kind::RequestAuthentication,
             Kind::WasmPlugin,
+            Kind::TrafficExtension,
             Kind::Telemetry,
             Kind::VirtualService,
             Kind::DestinationRule,

@@ -1,18 +1,19 @@
-//! WasmPlugins and Telemetries: what runs in sidecars runs in waypoints.
+//! WasmPlugins, TrafficExtensions and Telemetries: what runs in sidecars runs in waypoints.
 
 use super::copies::{self, Move, is_ours};
 use super::scene::Scene;
 use super::targets::in_front;
 use crate::inventory::{Listed, Object};
 use crate::kinds::authorization::AttachedSpec;
-use crate::kinds::envoy_extension::{Telemetry, WasmPlugin};
+use crate::kinds::envoy_extension::{PLUGINS, Plugin, Telemetry, TrafficExtension, WasmPlugin};
 use crate::kinds::path::field;
 use crate::kinds::{Kind, Name};
 use crate::mesh::waypoints::WAYPOINT_CLASS;
 use crate::translate::{Draft, Remark, Topic, Weight};
 
 pub(super) fn translate(scene: &Scene<'_>, draft: &mut Draft) {
-    each::<WasmPlugin>(scene, draft, |plugin| &plugin.spec);
+    each::<WasmPlugin>(scene, draft, Plugin::attached);
+    each::<TrafficExtension>(scene, draft, Plugin::attached);
     each::<Telemetry>(scene, draft, |telemetry| &telemetry.spec);
 }
 
@@ -23,7 +24,7 @@ fn each<T: Listed>(scene: &Scene<'_>, draft: &mut Draft, spec: fn(&T) -> &Attach
         }
         let root = &scene.settings.root_namespace;
         // Telemetries of the mesh and of a namespace are every proxy's, waypoints' too.
-        if T::KIND != Kind::WasmPlugin || namespace == root {
+        if !PLUGINS.contains(T::KIND) || namespace == root {
             continue;
         }
         for object in scene.ground.mesh.within::<T>(root) {
@@ -132,10 +133,10 @@ fn stays_behind(spec: &AttachedSpec, own: bool) -> Option<Remark> {
             remedy,
         ));
     }
-    (!own && !spec.image_pull_secret.is_empty()).then(|| {
+    spec.pull_secret().filter(|_| !own).map(|at| {
         let says = "its image is pulled with a Secret of the root namespace, which a copy for a waypoint cannot name";
         let remedy = format!("its owner may attach a copy to GatewayClass/{WAYPOINT_CLASS}; then accept this one");
-        let remark = refused(field!["spec", "imagePullSecret"], says, "");
+        let remark = refused(at, says, "");
         remark.remedy(remedy)
     })
 }

@@ -72,9 +72,10 @@ fn retire(scene: &Scene<'_>, draft: &mut Draft, object: &ObjectRef, copy: &Objec
     let inert = match object.kind {
         // An earlier phase narrowed it to pods with sidecars.
         Kind::AuthorizationPolicy => labels.has(TLS_MODE_LABEL, "istio"),
-        Kind::RequestAuthentication | Kind::WasmPlugin | Kind::Telemetry => {
-            copy.kind == object.kind && scene.bystanders(home, &labels).is_empty()
-        }
+        Kind::RequestAuthentication
+        | Kind::WasmPlugin
+        | Kind::TrafficExtension
+        | Kind::Telemetry => copy.kind == object.kind && scene.bystanders(home, &labels).is_empty(),
         _ => false,
     };
     if inert && selects(scene, home, &asked_of_template(&labels)) {

@@ -1,6 +1,8 @@
 //! What stands beside the Services: ServiceEntries that select pods or are bound to waypoints, workloads
 //! without sidecars, plug-ins of the mesh.
 
+use serde_json::json;
+
 use super::*;
 use crate::translate::options::Guard;
 
@@ -91,6 +93,50 @@ spec: {selector: {app: db}, ports: [{name: tcp-pg, port: 5432}]}
 
 fn plugin(line: &str) -> String {
     object("WasmPlugin", "extensions.istio.io/v1alpha1", line)
+}
+
+fn extension(line: &str) -> String {
+    object("TrafficExtension", "extensions.istio.io/v1alpha1", line)
+}
+
+#[test]
+fn extensions_are_copied_as_plug_ins_are() {
+    let own = extension("w {selector: {matchLabels: {app: cart}}, lua: {inlineCode: 'x'}}");
+    let found = convert(&[
+        &own,
+        &extension("istio-system/of-all {wasm: {url: 'oci://x'}, priority: 3}"),
+    ]);
+    assert!(!found.refuses(), "{:?}", found.treatments);
+    for (name, kept, value) in [
+        ("w-wp", "lua", json!({"inlineCode": "x"})),
+        ("of-all-wp", "priority", json!(3)),
+    ] {
+        let copy = spec_of(&found, Phase::Retire, Kind::TrafficExtension, name);
+        assert_eq!(copy[kept], value);
+        assert!(
+            copy["targetRefs"].is_array() && copy["selector"].is_null(),
+            "{copy}"
+        );
+    }
+    for (line, field) in [
+        (
+            "w {lua: {inlineCode: x}, match: [{mode: CLIENT}]}",
+            "spec.match[0].mode",
+        ),
+        (
+            "istio-system/w {wasm: {url: 'oci://x', imagePullSecret: s}}",
+            "spec.wasm.imagePullSecret",
+        ),
+    ] {
+        let found = convert(&[&extension(line)]);
+        let name = line.split_once(' ').unwrap().0;
+        let remarks = remarks_of(&found, Kind::TrafficExtension, name);
+        let refused = remarks
+            .iter()
+            .filter(|remark| remark.weight == Weight::Refused);
+        let fields: Vec<String> = refused.map(|remark| remark.field.to_string()).collect();
+        assert_eq!(fields, [field], "{line}");
+    }
 }
 
 #[test]
