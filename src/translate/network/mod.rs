@@ -10,6 +10,7 @@
 //! has to be accepted.
 
 pub(crate) mod admission;
+mod callees;
 pub(crate) mod fronts;
 pub(crate) mod hop;
 pub(crate) mod peers;
@@ -120,8 +121,12 @@ fn outward(ground: &Ground<'_>, gap: &Gap<'_>, added: &mut AllAdded, draft: &mut
     let policy = gap.policy.reference();
     let at = field!["spec", "egress"];
     let effect = format!("TCP {HBONE}, by which pods can call every port of its peers in the mesh");
-    if ground.options.accepted.contains(&Topic::NetworkPolicy) {
-        let rules = gap.rules.keys().map(|index| ("egress", *index));
+    let rules = gap.rules.keys().map(|index| ("egress", *index));
+    if callees::refuse_the_rest(ground, gap) {
+        added.entry(policy.clone()).or_default().rules.extend(rules);
+        let says = format!("admits TCP {HBONE} too; its peers refuse other ports themselves");
+        draft.remark(&policy, remark(Weight::Form, at, says));
+    } else if ground.options.accepted.contains(&Topic::NetworkPolicy) {
         added.entry(policy.clone()).or_default().rules.extend(rules);
         draft.remark(
             &policy,

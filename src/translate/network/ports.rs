@@ -188,7 +188,10 @@ fn ports_of<'r>(rules: impl Iterator<Item = &'r PolicyRule>, workload: &Workload
 
 /// The ports that a rule admits, by number. The tunnel is none of them; a rule for nothing else, or
 /// not for TCP, is not counted.
-fn numbers(rule: &PolicyRule, workload: &Workload) -> Result<Option<BTreeSet<u16>>, String> {
+pub(super) fn numbers(
+    rule: &PolicyRule,
+    workload: &Workload,
+) -> Result<Option<BTreeSet<u16>>, String> {
     if rule.ports.is_empty() {
         return Err("other peers are admitted to all ports".to_owned());
     }

@@ -323,6 +323,29 @@ spec: {http: [{route: [{destination: {host: new}}]}]}
 }
 
 #[test]
+fn callers_go_by_the_tunnel_to_those_who_refuse_other_ports_themselves() {
+    let pay = policy("pay", &format!("[{{{FROM_WEB}, ports: [{{port: 8080}}]}}]"));
+    let web = |ports: &str| {
+        let to = "to: [{podSelector: {matchLabels: {app: pay}}}]";
+        with_spec(
+            "web",
+            &format!(
+                "{{podSelector: {{matchLabels: {{app: web}}}}, policyTypes: [Egress], egress: [{{{to}, ports: [{ports}]}}]}}"
+            ),
+        )
+    };
+    for (ports, callee, expected) in [
+        ("{port: 8080}", pay.as_str(), Fidelity::Equivalent),
+        ("{port: 8080}, {port: 9090}", &pay, Fidelity::Equivalent),
+        ("{port: 9090}", &pay, Fidelity::Refused),
+        ("{port: 8080}", "", Fidelity::Refused),
+    ] {
+        let result = translated(&format!("{}{callee}{}", deployment("web"), web(ports)), &[]);
+        assert_eq!(fidelity(&result, "web"), expected, "{ports} {}", said(&result));
+    }
+}
+
+#[test]
 fn what_others_behind_the_waypoint_let_in_is_said() {
     let both = format!(
         "{}{}{}{}",

@@ -187,6 +187,34 @@ fn plug_ins_that_no_waypoint_would_run_are_refused() {
 }
 
 #[test]
+fn a_host_that_means_a_service_is_told_from_one_outside() {
+    for (host, told, remedy) in [
+        ("gone", "means Service/gone -n shop, which was not found", "give the Service together with it, or delete it"),
+        ("api.foo.com", "api.foo.com is no Service here", "bind"),
+    ] {
+        let route = object(
+            "VirtualService",
+            "networking.istio.io/v1",
+            &format!("r {{hosts: [{host}], http: [{{timeout: 1s, route: [{{destination: {{host: {host}}}}}]}}]}}"),
+        );
+        let rule = object(
+            "DestinationRule",
+            "networking.istio.io/v1",
+            &format!("r {{host: {host}, trafficPolicy: {{loadBalancer: {{simple: RANDOM}}}}}}"),
+        );
+        let found = convert(&[&route, &rule]);
+        for kind in [Kind::VirtualService, Kind::DestinationRule] {
+            let mut remarks = remarks_of(&found, kind, "r").iter();
+            let is_told = |remark: &Remark| {
+                let answer = remark.remedy.as_ref();
+                remark.says.contains(told) && answer.is_some_and(|it| it.starts_with(remedy))
+            };
+            assert!(remarks.any(is_told), "{kind} {host}");
+        }
+    }
+}
+
+#[test]
 fn tls_to_a_host_is_sent_by_the_waypoint_of_its_service_entry() {
     let host = |labels: &str| {
         format!(

@@ -9,6 +9,7 @@ use crate::kinds::complete::virtual_service::HttpMatch;
 use crate::kinds::path::field;
 use crate::kinds::service_entry::ServiceEntry;
 use crate::kinds::{FieldPath, Labels, ObjectRef, Resource};
+use crate::mesh::hosts::{Host as Meant, resolve};
 use crate::mesh::services::Service;
 use crate::mesh::waypoints::{Binding, USE_WAYPOINT, USE_WAYPOINT_NAMESPACE};
 use crate::semantics::routing::{Host, Viewpoint};
@@ -329,6 +330,16 @@ fn with_remedy(mut note: Note, remedy: impl Into<String>) -> Note {
 }
 
 fn no_service(spot: &Spot, host: &str) -> Note {
+    if let Meant::Service { namespace, name } = resolve(host, &spot.object.namespace) {
+        let says = format!(
+            "{host} means Service/{name} -n {namespace}, which was not found: it is left as it is, and callers in \
+             ambient mode follow it only at a waypoint of that Service"
+        );
+        return with_remedy(
+            spot.note(Topic::HostIsNoService, Weight::Lossy, says),
+            "give the Service together with it, or delete it",
+        );
+    }
     let says = format!(
         "{host} is no Service here: it is left as it is, and callers in ambient mode do not apply it"
     );
