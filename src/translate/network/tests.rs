@@ -341,7 +341,12 @@ fn callers_go_by_the_tunnel_to_those_who_refuse_other_ports_themselves() {
         ("{port: 8080}", "", Fidelity::Refused),
     ] {
         let result = translated(&format!("{}{callee}{}", deployment("web"), web(ports)), &[]);
-        assert_eq!(fidelity(&result, "web"), expected, "{ports} {}", said(&result));
+        assert_eq!(
+            fidelity(&result, "web"),
+            expected,
+            "{ports} {}",
+            said(&result)
+        );
     }
 }
 

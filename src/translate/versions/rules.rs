@@ -141,16 +141,22 @@ impl<'g> Case<'g> {
             let remark = Remark::new(Topic::CallersRules, Weight::Stated, evidence.field, says)
                 .remedy(format!("move it to namespace {}", object.namespace));
             self.remark(draft, remark);
-        } else if let (true, Host::Service { namespace, name }) =
-            (self.services.is_empty(), resolve(&self.rule.spec.host, home))
-        {
+        } else if let (true, Host::Service { namespace, name }) = (
+            self.services.is_empty(),
+            resolve(&self.rule.spec.host, home),
+        ) {
             let says = format!(
                 "{} means Service/{name} -n {namespace}, which was not found: without a waypoint for it nobody follows the \
                  rule, and {} is lost",
                 self.rule.spec.host, evidence.what
             );
-            let remark = Remark::new(Topic::DestinationPolicy, Weight::Stated, evidence.field, says)
-                .remedy("give the Service together with it, or delete it");
+            let remark = Remark::new(
+                Topic::DestinationPolicy,
+                Weight::Stated,
+                evidence.field,
+                says,
+            )
+            .remedy("give the Service together with it, or delete it");
             self.remark(draft, remark);
         } else if self.services.is_empty() {
             let says = format!(

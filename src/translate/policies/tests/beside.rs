@@ -189,13 +189,19 @@ fn plug_ins_that_no_waypoint_would_run_are_refused() {
 #[test]
 fn a_host_that_means_a_service_is_told_from_one_outside() {
     for (host, told, remedy) in [
-        ("gone", "means Service/gone -n shop, which was not found", "give the Service together with it, or delete it"),
+        (
+            "gone",
+            "means Service/gone -n shop, which was not found",
+            "give the Service together with it, or delete it",
+        ),
         ("api.foo.com", "api.foo.com is no Service here", "bind"),
     ] {
         let route = object(
             "VirtualService",
             "networking.istio.io/v1",
-            &format!("r {{hosts: [{host}], http: [{{timeout: 1s, route: [{{destination: {{host: {host}}}}}]}}]}}"),
+            &format!(
+                "r {{hosts: [{host}], http: [{{timeout: 1s, route: [{{destination: {{host: {host}}}}}]}}]}}"
+            ),
         );
         let rule = object(
             "DestinationRule",
