@@ -19,7 +19,7 @@ bench-cluster: controlplane # time and memory of `check -A` against a real API s
 
 soak: # the property tests of the library with 200 times their cases, runs killed after every single write, all faults: about an hour
 	PROPTEST_CASES=51200 cargo test --locked --release --lib
-	KUBECTL_AMBIENT_EVERY_CUT=1 cargo test --locked --test e2e -- killed bad_line
+	KUBECTL_AMBIENT_EVERY_CUT=1 cargo test --locked --test e2e -- --nocapture killed bad_line
 
 mutants: controlplane # a program that takes a kind of step for verified without looking: a test must fail, for each kind
 	RUSTFLAGS="--cfg mutant" cargo test --locked --target-dir target/mutants --test e2e -- --nocapture mutants

@@ -101,8 +101,8 @@ impl Back {
             run: Some(run.clone()),
             to: None,
             settings: Settings {
-                parallel: 2,
-                timeout: std::time::Duration::from_secs(600),
+                parallel: PARALLEL as usize,
+                timeout: TIMEOUT,
                 pause_after: None,
                 until: Until::Finished,
                 overwrite_drift: false,

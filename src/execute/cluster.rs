@@ -308,6 +308,8 @@ impl<'c> Cluster<'c> {
         stopped: impl Fn() -> bool,
         mut told: impl FnMut(&str),
     ) -> Result<Wait, WriteError> {
+        // What proxies are given is over by then, however little time a rollout has.
+        let within = within.max(self.pace.settling * 2);
         let began = Instant::now();
         let mut pause = self.pace.look;
         let mut failures = 0;

@@ -54,7 +54,10 @@ fn judged(journal: &Journal, inventory: Inventory) -> Vec<String> {
     let mesh = Mesh::new(inventory);
     let now = seen::seen(&mesh, &header.namespace);
     let new = seen::newcomers(&journal.plan, &header.seen, &now);
-    let mut says: Vec<String> = new.iter().map(|key| format!("{key} is new")).collect();
+    let mut says: Vec<String> = new
+        .iter()
+        .map(|object| format!("{object} is new"))
+        .collect();
     if let Some(asked) = &header.asked {
         let since = Since {
             plan: &journal.plan,

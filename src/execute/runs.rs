@@ -124,8 +124,7 @@ impl Runs {
     pub fn review(&self, plan: &Plan) -> Result<(), Error> {
         self.session.run(async |client| {
             let cluster = Cluster::new(client, self.options).await?;
-            let writes = plan.steps.iter().flat_map(crate::plan::Step::writes);
-            cluster.review(&self.namespace, writes).await
+            cluster.review(&self.namespace, plan.writes()).await
         })
     }
 
@@ -162,9 +161,8 @@ impl Runs {
         if plan.direction != Direction::Back {
             return Ok(Vec::new());
         }
-        let writes = || plan.steps.iter().flat_map(crate::plan::Step::writes);
-        let written: BTreeSet<&ObjectRef> = writes().map(Planned::object).collect();
-        let removed = writes().filter_map(|planned| match planned {
+        let written = plan.written();
+        let removed = plan.writes().filter_map(|planned| match planned {
             Planned::Write(Write::Remove { object, .. }) if object.kind == Kind::Gateway => {
                 Some(object)
             }
@@ -209,8 +207,8 @@ impl Runs {
             };
             let cluster = Cluster::new(client, options).await?;
             let mut verdicts = Vec::new();
-            let mut made = std::collections::BTreeSet::new();
-            for planned in plan.steps.iter().flat_map(crate::plan::Step::writes) {
+            let mut made = BTreeSet::new();
+            for planned in plan.writes() {
                 let object = planned.object();
                 let current = match cluster.read(object).await {
                     Ok(current) => current,
@@ -399,8 +397,8 @@ impl Runs {
     /// Refuses a rollback of what somebody else has changed since, where that decides about pods.
     async fn undrifted(&self, cluster: &Cluster<'_>, plan: &Plan) -> Result<(), Error> {
         let mut drifted = Vec::new();
-        let mut seen = std::collections::BTreeSet::new();
-        for planned in plan.steps.iter().flat_map(crate::plan::Step::writes) {
+        let mut seen = BTreeSet::new();
+        for planned in plan.writes() {
             let object = planned.object();
             if !decides_about_pods(object) || !seen.insert(object.clone()) {
                 continue;

@@ -25,7 +25,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::kinds::Name;
+use crate::kinds::{Name, ObjectRef};
 use crate::plan::Plan;
 
 /// The version of the format that this program writes. It reads this one and those before it.
@@ -118,13 +118,13 @@ pub struct Header {
     /// The step that a rollback goes back to; nothing when it undoes all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<crate::plan::StepId>,
-    /// What was there when a move was planned, by [`crate::kinds::ObjectRef::key`]: policies, routes, Services, workloads. Who goes on
-    /// with a run looks whether there is more.
+    /// What was there when a move was planned: policies, routes, Services, workloads. Who goes on with a
+    /// run looks whether there is more.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub seen: BTreeSet<String>,
+    pub seen: BTreeSet<ObjectRef>,
     /// What else the plan may depend on, with the generation that it had ([`crate::plan::around`]).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub around: BTreeMap<String, i64>,
+    pub around: BTreeMap<ObjectRef, i64>,
     /// What was asked of the move; nothing in journals of namespaces that were moved by hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked: Option<crate::plan::Asked>,

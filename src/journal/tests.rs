@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::machine::{Next, Until, next, ready, until};
 use super::*;
-use crate::kinds::{Kind, ObjectRef};
+use crate::kinds::Kind;
 use crate::plan::{Direction, Manner, Planned, Stage, Standing, Step, StepId, Write};
 
 type Cluster = BTreeMap<ObjectRef, Value>;

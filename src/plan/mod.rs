@@ -22,6 +22,8 @@ mod step;
 mod tests;
 pub mod write;
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -101,14 +103,24 @@ pub struct Totals {
 impl Plan {
     /// Whether it writes nothing.
     pub fn is_empty(&self) -> bool {
-        self.steps.iter().all(|step| step.writes().next().is_none())
+        self.writes().next().is_none()
+    }
+
+    /// All that it writes, in order.
+    pub fn writes(&self) -> impl Iterator<Item = &Planned> {
+        self.steps.iter().flat_map(Step::writes)
+    }
+
+    /// The objects that it makes, changes or removes.
+    pub fn written(&self) -> BTreeSet<&ObjectRef> {
+        self.writes().map(Planned::object).collect()
     }
 
     /// How much it does, up to the step `finish`, which waits for a command of its own.
     pub fn totals(&self) -> Totals {
         let mut totals = Totals::default();
-        let mut changed = std::collections::BTreeSet::new();
-        let mut restarted = std::collections::BTreeSet::new();
+        let mut changed = BTreeSet::new();
+        let mut restarted = BTreeSet::new();
         for step in self.steps.iter().filter(|step| step.id != StepId::Finish) {
             for planned in step.writes() {
                 match planned {
@@ -292,7 +304,7 @@ fn field_of(one: &Planned, two: &Planned) -> String {
 fn first_path(one: &Value, two: &Value, path: &mut Vec<String>) {
     let differing = match (one, two) {
         (Value::Object(one), Value::Object(two)) => {
-            let keys: std::collections::BTreeSet<&String> = one.keys().chain(two.keys()).collect();
+            let keys: BTreeSet<&String> = one.keys().chain(two.keys()).collect();
             let mut keys = keys.into_iter();
             let key = keys.find(|key| one.get(*key) != two.get(*key));
             key.map(|key| (key.clone(), one.get(key), two.get(key)))

@@ -8,57 +8,56 @@ use crate::kinds::authorization::{AuthorizationPolicy, PeerAuthentication, Reque
 use crate::kinds::network_policy::NetworkPolicy;
 use crate::kinds::service::Service;
 use crate::kinds::traffic::VirtualService;
-use crate::kinds::{Name, Resource};
+use crate::kinds::{Kind, Name, ObjectRef, Resource};
 use crate::mesh::Mesh;
 use crate::mesh::workloads::Role;
 use crate::translate::change::SOURCE;
 
-/// What a plan depends on, of a namespace: each by its key.
-pub fn seen(mesh: &Mesh, namespace: &Name) -> BTreeSet<String> {
-    fn keys<T: Listed + Resource>(mesh: &Mesh, namespace: &Name, into: &mut BTreeSet<String>) {
+/// What a plan depends on, of a namespace.
+pub fn seen(mesh: &Mesh, namespace: &Name) -> BTreeSet<ObjectRef> {
+    fn all_of<T: Listed + Resource>(mesh: &Mesh, namespace: &Name, into: &mut BTreeSet<ObjectRef>) {
         // What this program made is a plan's own.
         let all = mesh.within::<T>(namespace).iter();
         let others = all.filter(|object| object.meta().annotations.get(SOURCE).is_none());
-        into.extend(others.map(|object| object.reference().key()));
+        into.extend(others.map(|object| object.reference()));
     }
     let mut all = BTreeSet::new();
-    keys::<AuthorizationPolicy>(mesh, namespace, &mut all);
-    keys::<RequestAuthentication>(mesh, namespace, &mut all);
-    keys::<PeerAuthentication>(mesh, namespace, &mut all);
-    keys::<NetworkPolicy>(mesh, namespace, &mut all);
-    keys::<VirtualService>(mesh, namespace, &mut all);
-    keys::<Service>(mesh, namespace, &mut all);
+    all_of::<AuthorizationPolicy>(mesh, namespace, &mut all);
+    all_of::<RequestAuthentication>(mesh, namespace, &mut all);
+    all_of::<PeerAuthentication>(mesh, namespace, &mut all);
+    all_of::<NetworkPolicy>(mesh, namespace, &mut all);
+    all_of::<VirtualService>(mesh, namespace, &mut all);
+    all_of::<Service>(mesh, namespace, &mut all);
     let workloads = mesh.workloads_in(namespace).iter();
     let workloads = workloads.filter(|one| one.role == Role::Application && one.has_template);
-    all.extend(workloads.map(|workload| workload.object.key()));
+    all.extend(workloads.map(|workload| workload.object.clone()));
     all
 }
 
 /// What of `now` neither was there when a plan was made nor comes of it.
-pub fn newcomers(plan: &Plan, known: &BTreeSet<String>, now: &BTreeSet<String>) -> Vec<String> {
-    let writes = plan.steps.iter().flat_map(super::Step::writes);
-    let mut known = known.clone();
-    known.extend(writes.map(|planned| planned.object().key()));
+pub fn newcomers(
+    plan: &Plan,
+    known: &BTreeSet<ObjectRef>,
+    now: &BTreeSet<ObjectRef>,
+) -> Vec<ObjectRef> {
+    let written = plan.written();
+    let is_known = |object: &ObjectRef| known.contains(object) || written.contains(object);
     // What Istio makes for a waypoint is the waypoint's.
-    let of_a_gateway = |key: &str| {
-        let mut gateways = known.iter().filter(|one| one.starts_with("Gateway."));
-        gateways.any(|one| name_of(one) == name_of(key))
+    let of_a_gateway = |object: &ObjectRef| {
+        is_known(&ObjectRef {
+            kind: Kind::Gateway,
+            ..object.clone()
+        })
     };
     let new = now
         .iter()
-        .filter(|key| !known.contains(*key) && !of_a_gateway(key));
+        .filter(|object| !is_known(object) && !of_a_gateway(object));
     new.cloned().collect()
-}
-
-/// The namespace and name of a key.
-fn name_of(key: &str) -> Option<&str> {
-    key.split_once('/').map(|(_, name)| name)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kinds::{Kind, ObjectRef};
     use crate::plan::{Direction, Manner, Planned, Stage, Step, StepId, Write};
 
     #[test]
@@ -83,16 +82,14 @@ mod tests {
             rest: Vec::new(),
             bypasses: Vec::new(),
         };
-        let keys = |all: &[(Kind, &str)]| -> BTreeSet<String> {
-            all.iter()
-                .map(|(kind, name)| object(*kind, name).key())
-                .collect()
+        let set = |all: &[(Kind, &str)]| -> BTreeSet<ObjectRef> {
+            all.iter().map(|(kind, name)| object(*kind, name)).collect()
         };
-        let known = keys(&[(Kind::Service, "pay")]);
+        let known = set(&[(Kind::Service, "pay")]);
         let waypoints = [(Kind::Service, "pay"), (Kind::Service, "waypoint")];
-        assert!(newcomers(&plan, &known, &keys(&waypoints)).is_empty());
+        assert!(newcomers(&plan, &known, &set(&waypoints)).is_empty());
         let more = [(Kind::Service, "pay"), (Kind::Deployment, "cart")];
-        let new = newcomers(&plan, &known, &keys(&more));
-        assert_eq!(new, [object(Kind::Deployment, "cart").key()]);
+        let new = newcomers(&plan, &known, &set(&more));
+        assert_eq!(new, [object(Kind::Deployment, "cart")]);
     }
 }

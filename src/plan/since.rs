@@ -44,16 +44,9 @@ const AROUND: KindSet = POLICIES.and(KindSet::of(&[
     Kind::Telemetry,
 ]));
 
-/// What a plan may depend on, each by its key with the generation that it had: of the namespace, of
-/// the root namespace, and whatever elsewhere speaks of the namespace.
-pub fn around(mesh: &Mesh, namespace: &Name) -> BTreeMap<String, i64> {
-    let found = objects(mesh, namespace).into_iter();
-    found
-        .map(|(object, generation)| (object.key(), generation))
-        .collect()
-}
-
-fn objects(mesh: &Mesh, namespace: &Name) -> BTreeMap<ObjectRef, i64> {
+/// What a plan may depend on, each with the generation that it had: of the namespace, of the root
+/// namespace, and whatever elsewhere speaks of the namespace.
+pub fn around(mesh: &Mesh, namespace: &Name) -> BTreeMap<ObjectRef, i64> {
     let objects = &mesh.inventory().objects;
     let root = &mesh.installation().config.root_namespace;
     let mut all = BTreeMap::new();
@@ -80,7 +73,7 @@ pub struct Since<'a> {
     /// The plan.
     pub plan: &'a Plan,
     /// What it may depend on, as it was ([`around`]).
-    pub around: &'a BTreeMap<String, i64>,
+    pub around: &'a BTreeMap<ObjectRef, i64>,
     /// What was asked.
     pub asked: &'a Asked,
     /// What was accepted, and why.
@@ -92,17 +85,15 @@ impl Since<'_> {
     pub fn differs(&self, inventory: Inventory) -> Vec<String> {
         let namespace = &self.plan.namespace;
         let mesh = Mesh::new(inventory);
-        let now = objects(&mesh, namespace);
-        let writes = self.plan.steps.iter().flat_map(super::Step::writes);
-        let written: BTreeSet<String> = writes.map(|planned| planned.object().key()).collect();
+        let now = around(&mesh, namespace);
+        let written = self.plan.written();
         let is_policy =
             |object: &ObjectRef| object.namespace == *namespace && POLICIES.contains(object.kind);
         let mut says = Vec::new();
         let mut others = Vec::new();
         for (object, generation) in &now {
-            let key = object.key();
-            let known = self.around.get(&key);
-            if known == Some(generation) || written.contains(&key) {
+            let known = self.around.get(object);
+            if known == Some(generation) || written.contains(object) {
                 continue;
             }
             let here = object.namespace == *namespace;
@@ -113,15 +104,17 @@ impl Since<'_> {
                 _ => others.push((object.clone(), known.is_some())),
             }
         }
-        let here: BTreeSet<String> = now.keys().map(ObjectRef::key).collect();
-        let gone = self.around.keys().filter(|key| {
-            let mut policies = POLICIES.iter();
-            let of = |kind: Kind| {
-                key.starts_with(&ObjectRef::new(kind, namespace, &Name::from("")).key())
-            };
-            policies.any(of) && !here.contains(*key) && !written.contains(*key)
+        // What is gone cannot be tried with and without: of what is the namespace's own, and of the mesh's
+        // policies, nothing may go.
+        let root = &mesh.installation().config.root_namespace;
+        let may_not_go = |object: &ObjectRef| {
+            object.namespace == *namespace
+                || object.namespace == *root && POLICIES.contains(object.kind)
+        };
+        let gone = self.around.keys().filter(|object| {
+            may_not_go(object) && !now.contains_key(*object) && !written.contains(*object)
         });
-        says.extend(gone.map(|key| format!("{key} is gone")));
+        says.extend(gone.map(|object| format!("{object} is gone")));
         if !others.is_empty() {
             says.extend(self.different(&mesh.into_inventory(), &others));
         }

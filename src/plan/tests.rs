@@ -1,7 +1,5 @@
 //! Plans of small meshes: which steps there are, in which order, and what stands in the way.
 
-use std::collections::BTreeSet;
-
 use super::*;
 use crate::checks;
 use crate::inventory::{Input, InventoryBuilder};

@@ -347,8 +347,11 @@ fn what_changes_until_the_lock_is_held_ends_it_before_it_begins() -> Result {
     let locked = When::create("leases").namespace(journey.name());
     proxy.rule(locked, Fault::call(Moment::Applied, apply));
     let done = journey.run_through(&proxy, &APPLY)?.exited(6)?;
-    let says = "late is new; nothing was changed";
-    assert!(done.stderr.contains(says), "{done}");
+    let says = format!(
+        "AuthorizationPolicy/late -n {} is new; nothing was changed",
+        journey.name()
+    );
+    assert!(done.stderr.contains(&says), "{done}");
     let gateways = "gateways.gateway.networking.k8s.io";
     assert_eq!(journey.namespace().get(gateways, "waypoint")?, None);
     Ok(())

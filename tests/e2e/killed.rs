@@ -241,6 +241,11 @@ fn without_hbone(journey: &Journey<'_>) -> Result {
     Ok(())
 }
 
+#[expect(clippy::print_stdout, reason = "all of them take most of an hour")]
+fn is_over(cut: usize, cuts: usize) {
+    println!("cut {cut} of {cuts} is over");
+}
+
 /// Tries one cut in so many.
 fn cut_in(ground: Ground, every: usize) -> Result {
     // One of its own: sidecars without HBONE stand in the way of other tests.
@@ -254,8 +259,11 @@ fn cut_in(ground: Ground, every: usize) -> Result {
     let failures: Mutex<Vec<Error>> = Mutex::default();
     let work = |track: &Track<'_>| -> Result {
         let recorder = track.journey.record()?;
-        while let Some(cut) = cuts.get(next.fetch_add(every, Ordering::Relaxed)) {
+        loop {
+            let position = next.fetch_add(every, Ordering::Relaxed);
+            let Some(cut) = cuts.get(position) else { break };
             track.cut(cut)?;
+            is_over(position + 1, cuts.len());
         }
         invariants::hold(&recorder.history()?, (ground.needs)(&track.journey))
     };

@@ -8,9 +8,10 @@ use crate::checks::traffic::routed_in;
 use crate::checks::{Area, Check, Id, Meta, Remedy, Severity, Sink, View};
 use crate::kinds::path::field;
 use crate::kinds::traffic::VirtualServiceSpec;
-use crate::kinds::{Kind, KindSet, Name, ObjectRef, Resource};
+use crate::kinds::{Kind, Name, ObjectRef, Resource};
+use crate::mesh::Mesh;
 use crate::mesh::services::Service;
-use crate::mesh::{self, Mesh};
+use crate::translate::{self, Topic, Weight};
 
 /// The check.
 pub static CHECK: VirtualServiceBesideRoute = VirtualServiceBesideRoute;
@@ -24,9 +25,7 @@ static META: Meta = Meta {
     slug: "virtual-service-beside-route",
     area: Area::Traffic,
     highest: Severity::Blocking,
-    reads: mesh::BACKING
-        .and(mesh::ROUTES)
-        .and(KindSet::of(&[Kind::VirtualService])),
+    reads: translate::READS,
     needs: &[],
     since: "0.1.0",
     page: include_str!("amb402_virtual_service_beside_route.md"),
@@ -35,6 +34,10 @@ static META: Meta = Meta {
 impl Check for VirtualServiceBesideRoute {
     fn meta(&self) -> &'static Meta {
         &META
+    }
+
+    fn asks_for_treatments(&self) -> bool {
+        true
     }
 
     fn run(&self, view: &View<'_>, out: &mut Sink<'_>) {
@@ -46,9 +49,17 @@ impl Check for VirtualServiceBesideRoute {
                 if route.metadata.namespace != *name {
                     continue;
                 }
-                for service in routed.services {
-                    if let Some(beside) = beside(mesh, name, &route.spec, service) {
-                        report(name, &route.reference(), &beside, service, out);
+                let object = route.reference();
+                let services = routed.services.into_iter();
+                let pairs: Vec<_> = services
+                    .filter_map(|service| Some((service, beside(mesh, name, &route.spec, service)?)))
+                    .collect();
+                let stay = !pairs.is_empty() && stay(view, &object, pairs.len());
+                for (service, beside) in pairs {
+                    if stay {
+                        same(name, object.clone(), &beside, service, out);
+                    } else {
+                        report(name, &object, &beside, service, out);
                     }
                 }
             }
@@ -70,6 +81,36 @@ fn beside(
             Kind::TLSRoute => !spec.tls.is_empty(),
             _ => !spec.http.is_empty(),
         })
+}
+
+/// Whether a translation found that a VirtualService may stay beside the routes of so many Services.
+fn stay(view: &View<'_>, object: &ObjectRef, services: usize) -> bool {
+    let mut treatments = view.treatments().iter();
+    treatments
+        .find(|treatment| treatment.object == *object)
+        .is_some_and(|treatment| {
+            let remarks = treatment.remarks.iter();
+            let beside = remarks.filter(|remark| remark.topic == Topic::BesideRoute);
+            let weights: Vec<Weight> = beside.map(|remark| remark.weight).collect();
+            weights.len() == services && weights.iter().all(|weight| *weight == Weight::Kept)
+        })
+}
+
+fn same(
+    namespace: &Name,
+    object: ObjectRef,
+    beside: &ObjectRef,
+    service: &Service,
+    out: &mut Sink<'_>,
+) {
+    let (route, host) = (beside.short(), service.object.short());
+    out.find(
+        namespace,
+        Severity::Info,
+        (object, field!["spec", "hosts"]),
+        format!("{route} routes {host} too; both may stay, a waypoint does with them what sidecars do"),
+        Remedy::Nothing,
+    );
 }
 
 fn report(

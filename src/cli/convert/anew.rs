@@ -9,6 +9,7 @@ use crate::cli::Context;
 use crate::cli::input::{Unnamed, load_whole};
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::kinds::ObjectRef;
 use crate::plan::{self, Accepted, Obstacle, Plan, seen};
 use crate::report::convert::Reasons;
 use crate::translate::{self, Decision, Translated};
@@ -18,7 +19,7 @@ use crate::translate::{self, Decision, Translated};
 pub(super) struct Anew {
     plan: Plan,
     obstacles: Vec<Obstacle>,
-    seen: BTreeSet<String>,
+    seen: BTreeSet<ObjectRef>,
 }
 
 /// Makes a plan once more.
@@ -68,9 +69,9 @@ pub(super) fn again(
 impl Anew {
     /// Refuses to begin where the namespace is no longer what the plan saw, or something stands in the way by
     /// now.
-    pub(super) fn is_still(&self, plan: &Plan, was: &BTreeSet<String>) -> Result<(), Error> {
+    pub(super) fn is_still(&self, plan: &Plan, was: &BTreeSet<ObjectRef>) -> Result<(), Error> {
         let namespace = &plan.namespace;
-        let new = self.seen.iter().find(|key| !was.contains(*key));
+        let new = self.seen.iter().find(|object| !was.contains(*object));
         let difference = match new {
             Some(new) => Some(format!("{new} is new")),
             None => plan.first_difference(&self.plan),
@@ -94,6 +95,7 @@ impl Anew {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kinds::Kind;
     use crate::plan::{Direction, Manner, Step, StepId};
 
     fn plan(steps: &[StepId]) -> Plan {
@@ -124,8 +126,9 @@ mod tests {
             remedy: None,
             accepted: None,
         };
-        let was = BTreeSet::from(["Service/shop/pay".to_owned()]);
-        let more = BTreeSet::from(["Deployment/shop/new".to_owned()]);
+        let object = |kind, name: &str| ObjectRef::new(kind, &"shop".into(), &name.into());
+        let was = BTreeSet::from([object(Kind::Service, "pay")]);
+        let more = BTreeSet::from([object(Kind::Deployment, "new")]);
         let shown = plan(&[StepId::Bind]);
         for (now, obstacles, seen, says) in [
             (plan(&[StepId::Bind]), vec![], &was, None),
@@ -134,7 +137,7 @@ mod tests {
                 plan(&[StepId::Bind]),
                 vec![],
                 &more,
-                Some("Deployment/shop/new is new"),
+                Some("Deployment/new -n shop is new"),
             ),
             (
                 plan(&[StepId::Bind]),

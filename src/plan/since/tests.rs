@@ -152,9 +152,13 @@ fn policies_and_what_matters_are_named_when_they_are_changed_or_gone() {
     let says = edited(strict, "name: strict, namespace: shop, generation: 2");
     assert_eq!(says, ["PeerAuthentication/strict -n shop was changed"]);
     let says = edited(strict, "name: another, namespace: shop, generation: 1");
+    assert_eq!(says, ["PeerAuthentication/strict -n shop is gone"]);
     assert_eq!(
-        says,
-        ["PeerAuthentication.security.istio.io/shop/strict is gone"]
+        edited(
+            "name: known, namespace: shop",
+            "name: known, namespace: bank"
+        ),
+        ["DestinationRule/known -n shop is gone"]
     );
     let rule = "name: known, namespace: shop, generation: 1}\nspec: {host: pay, trafficPolicy: {";
     let harmless =

@@ -8,7 +8,7 @@ use crate::kinds::complete::VirtualService;
 use crate::kinds::complete::virtual_service::HttpMatch;
 use crate::kinds::path::field;
 use crate::kinds::service_entry::ServiceEntry;
-use crate::kinds::{FieldPath, Labels, ObjectRef, Resource};
+use crate::kinds::{FieldPath, Labels, Name, ObjectRef, Resource};
 use crate::mesh::hosts::{Host as Meant, resolve};
 use crate::mesh::services::Service;
 use crate::mesh::waypoints::{Binding, USE_WAYPOINT, USE_WAYPOINT_NAMESPACE};
@@ -20,6 +20,9 @@ use crate::translate::routes::valid;
 use crate::translate::routes::world::full_name;
 use crate::translate::waypoints::Bound;
 use crate::translate::{Remark, Topic, Weight};
+
+/// A namespace that no VirtualService names: no name ends so.
+const ELSEWHERE: &str = "elsewhere.";
 
 impl Planner<'_> {
     /// A VirtualService that takes requests of certain callers only.
@@ -131,21 +134,22 @@ impl Planner<'_> {
         route: &ObjectRef,
     ) {
         let labels = Labels::default();
-        let before = Viewpoint::Sidecar {
-            namespace: &service.object.namespace,
-            labels: &labels,
-        };
+        let elsewhere = Name::from(ELSEWHERE);
+        // Sidecars of the Service's namespace follow the route, those elsewhere the older of both.
+        let callers = [&service.object.namespace, &elsewhere];
         let after = Viewpoint::Waypoint {
             namespace: &bound.waypoint.namespace,
         };
         let mut differs = None;
         for host in hosts(self.ground, service) {
-            let (before, after) = (
-                self.routes.table(&before, &host),
-                self.routes.table(&after, &host),
-            );
-            let found = compare_tables(self.ground, self.candidates, &before, &after);
-            differs = differs.or_else(|| found.differences.first().map(ToString::to_string));
+            let after = self.routes.table(&after, &host);
+            for namespace in callers {
+                let labels = &labels;
+                let before = Viewpoint::Sidecar { namespace, labels };
+                let before = self.routes.table(&before, &host);
+                let found = compare_tables(self.ground, self.candidates, &before, &after);
+                differs = differs.or_else(|| found.differences.first().map(ToString::to_string));
+            }
         }
         for object in all {
             let field = valid::spot(object).then("hosts").field;
@@ -189,7 +193,7 @@ impl Planner<'_> {
                 return;
             }
         }
-        let mut clients: BTreeSet<String> = BTreeSet::from(["elsewhere.".to_owned()]);
+        let mut clients: BTreeSet<String> = BTreeSet::from([ELSEWHERE.to_owned()]);
         for object in all {
             clients.insert(object.namespace.to_string());
             if let Some(read) = self.world.virtual_services.get(object) {

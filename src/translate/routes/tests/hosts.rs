@@ -311,6 +311,31 @@ fn beside_a_route() {
 }
 
 #[test]
+fn beside_a_route_that_says_the_same() {
+    let route = json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute",
+        "metadata": {"name": "web", "namespace": "shop", "creationTimestamp": "2099-01-01T00:00:00Z"},
+        "spec": {"parentRefs": [{"group": "", "kind": "Service", "name": "web", "port": 80}],
+                 "rules": [{"backendRefs": [{"name": "web", "port": 80}]}]}});
+    let to_web = json!([{"destination": {"host": "web", "port": {"number": 80}}}]);
+    for (rule, expected) in [
+        (json!({"route": to_web}), "AMB402 Kept spec.hosts"),
+        // Sidecars of other namespaces follow the older of the two, the VirtualService.
+        (
+            json!({"route": to_web, "timeout": "2s"}),
+            "AMB402 Refused spec.hosts",
+        ),
+    ] {
+        let spec = json!({"hosts": ["web"], "http": [rule]});
+        let translation = all(&[route.clone(), object(1, "shop/a", spec)], &options());
+        assert!(
+            of(&translation, "a").contains(&expected.to_owned()),
+            "{:?}",
+            of(&translation, "a")
+        );
+    }
+}
+
+#[test]
 fn nothing_is_made_where_all_is_to_stay() {
     let keep = Options {
         routes: RouteForm::Keep,
