@@ -191,6 +191,11 @@ impl<'p> Scene<'p> {
     #[track_caller]
     pub(crate) fn is_back(&self, words: &[&str]) -> Result {
         self.journey.run(words)?.exited(0)?;
+        self.is_as_it_was()
+    }
+
+    #[track_caller]
+    pub(crate) fn is_as_it_was(&self) -> Result {
         self.journey.wait_ready(2, "2/2")?;
         self.journey.is_as(&self.start, "back")
     }

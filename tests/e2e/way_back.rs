@@ -2,7 +2,7 @@
 //! for stays away once, and the rollback halts there with all that protects pods in place, and goes on later.
 
 use harness::fault::{Moment, When};
-use harness::{Cluster, Condition, ControlPlane, Result};
+use harness::{Cluster, Condition, ControlPlane, Output, Result, Signal};
 use serde_json::{Value, json};
 
 use crate::by_hand::{PLAIN, injected, move_by_hand, shop_of};
@@ -49,24 +49,32 @@ pub(crate) const BY_WAIT: [(&str, &[Test]); 11] = [
     ),
 ];
 
-/// After some runs, the first thing back is this step; it halts there as long as proxies have had no time to
-/// hear of it.
+/// Makes some runs, each of which ends or pauses as it was told.
 #[track_caller]
-fn settles(runs: &[&[&str]], step: &str) -> Result {
+fn after(runs: &[&[&str]]) -> Result<Scene<'static>> {
     let scene = Scene::new()?;
     for words in runs {
         let done = scene.journey.run(words)?;
         let paused = words.contains(&"--pause-after");
         done.exited(if paused { 7 } else { 0 })?;
     }
-    let words = ["rollback", "--timeout", "1s", "-o", "json", "--yes"];
+    Ok(scene)
+}
+
+/// After some runs, the first thing back is this step; it is not over as long as proxies have had no time to
+/// hear of it.
+#[track_caller]
+fn settles(runs: &[&[&str]], step: &str) -> Result {
+    let scene = after(runs)?;
+    let words = ["rollback", "-o", "json", "--yes"];
     let back = scene.journey.command(&words)?;
     let back = back.env("KUBECTL_AMBIENT_SETTLING_MILLIS", "600000");
-    let done = back.run()?.exited(7)?;
-    let report = done.json()?;
-    assert_eq!(report["step"], step, "{done}");
-    let why = report["why"].as_str().unwrap_or_default();
-    assert!(why.contains("given a moment"), "{done}");
+    let run = back.start()?;
+    let waits = format!("{step}: proxies are given a moment");
+    run.wait_for_line(Output::Stderr, |line| line.contains(&waits))?;
+    run.signal(Signal::Interrupt);
+    let done = run.finish()?.exited(130)?;
+    assert_eq!(done.json()?["step"], step, "{done}");
     scene.goes_back()
 }
 
@@ -105,6 +113,23 @@ fn policies_settle() -> Result {
 #[test]
 fn network_policies_settle() -> Result {
     settles_after("hbone")
+}
+
+/// However little time rollouts are given.
+#[test]
+fn what_proxies_are_given_is_not_cut_short() -> Result {
+    let words: Vec<&str> = APPLY
+        .into_iter()
+        .chain(["--pause-after", "hbone"])
+        .collect();
+    let scene = after(&[&words])?;
+    let back = scene
+        .journey
+        .command(&["rollback", "--timeout", "1s", "--yes"])?;
+    let back = back.env("KUBECTL_AMBIENT_SETTLING_MILLIS", "2000");
+    let done = back.run()?.exited(0)?;
+    assert!(done.stderr.contains("given a moment"), "{done}");
+    scene.is_as_it_was()
 }
 
 fn has_sidecar(pod: &Value) -> bool {
