@@ -260,7 +260,7 @@ fn a_right_that_is_withdrawn_half_way_halts_the_run() -> Result {
 #[test]
 fn without_the_lock_nothing_is_written() -> Result {
     let plane = journey::plane()?;
-    let journey = Journey::shop(plane)?;
+    let journey = Journey::shop(plane)?.leased_for("2");
     let start = journey.snapshot()?;
     let recorder = journey.record()?;
     let proxy = plane.faults()?;

@@ -50,8 +50,9 @@ pub(crate) const RECORDED: [&str; 8] = [
     "virtualservices.networking.istio.io",
 ];
 
-/// For how long the Lease lasts here unless told, in seconds.
-const LEASE: &str = "2";
+/// For how long the Lease lasts here unless told, in seconds: several moves at once keep two cores busy, and a
+/// Lease that is renewed late rightly halts a run.
+const LEASE: &str = "6";
 
 /// A workload that calls and one that is called: its policies ask for a waypoint, a guard and the
 /// waypoint's exemption, its route becomes an HTTPRoute, and its NetworkPolicy does not admit HBONE.
@@ -232,7 +233,7 @@ impl<'p> Journey<'p> {
         }
     }
 
-    /// With a Lease that lasts so many seconds: a machine that is busy with many moves at once renews it late.
+    /// With a Lease that lasts so many seconds.
     #[must_use]
     pub(crate) fn leased_for(mut self, seconds: &'static str) -> Self {
         self.lease = seconds;

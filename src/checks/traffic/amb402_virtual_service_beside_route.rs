@@ -52,7 +52,9 @@ impl Check for VirtualServiceBesideRoute {
                 let object = route.reference();
                 let services = routed.services.into_iter();
                 let pairs: Vec<_> = services
-                    .filter_map(|service| Some((service, beside(mesh, name, &route.spec, service)?)))
+                    .filter_map(|service| {
+                        Some((service, beside(mesh, name, &route.spec, service)?))
+                    })
                     .collect();
                 let stay = !pairs.is_empty() && stay(view, &object, pairs.len());
                 for (service, beside) in pairs {
@@ -108,7 +110,9 @@ fn same(
         namespace,
         Severity::Info,
         (object, field!["spec", "hosts"]),
-        format!("{route} routes {host} too; both may stay, a waypoint does with them what sidecars do"),
+        format!(
+            "{route} routes {host} too; both may stay, a waypoint does with them what sidecars do"
+        ),
         Remedy::Nothing,
     );
 }

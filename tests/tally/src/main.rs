@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
+use std::num::NonZero;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
@@ -29,6 +30,8 @@ enum Kind {
     Whole,
     /// Counts by the tests it reports.
     Tests,
+    /// The same; most of their time is waiting, so twice as many run at once.
+    WaitingTests,
 }
 
 /// What a check stands on.
@@ -42,6 +45,8 @@ enum Needs {
 }
 
 const TALLY: &str = "tests/tally/Cargo.toml";
+/// Tells the tests' own runner how many to run at once.
+const THREADS: &str = "RUST_TEST_THREADS";
 const TEST_BED: &str = "control plane and Envoy";
 
 #[rustfmt::skip]
@@ -133,7 +138,7 @@ const CHECKS: &[Check] = &[
     Check {
         name: "end to end",
         command: &["cargo", "test", "--locked", "--test", "e2e"],
-        kind: Kind::Tests,
+        kind: Kind::WaitingTests,
         needs: Needs::Done(TEST_BED),
     },
 ];
@@ -190,7 +195,8 @@ fn run(check: &Check, tally: &mut Tally) -> Outcome {
     let failed = tally.failed();
     match check.kind {
         Kind::Whole => tally.whole(check.name, succeeds(check.command)),
-        Kind::Tests => tests(check, tally),
+        Kind::Tests => tests(check, command(check.command), tally),
+        Kind::WaitingTests => tests(check, waiting(check.command), tally),
     }
     say(&format!(
         "── {}: took {} s",
@@ -223,13 +229,23 @@ fn command(words: &[&str]) -> Command {
     command
 }
 
+/// With two threads for each core, unless somebody says how many.
+fn waiting(words: &[&str]) -> Command {
+    let mut command = command(words);
+    if std::env::var_os(THREADS).is_none() {
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        command.env(THREADS, (2 * cores).to_string());
+    }
+    command
+}
+
 fn succeeds(words: &[&str]) -> bool {
     command(words).status().is_ok_and(|s| s.success())
 }
 
 /// Runs `cargo test`, passing its stdout through and counting along.
-fn tests(check: &Check, tally: &mut Tally) {
-    let child = command(check.command).stdout(Stdio::piped()).spawn();
+fn tests(check: &Check, mut command: Command, tally: &mut Tally) {
+    let child = command.stdout(Stdio::piped()).spawn();
     let Ok(mut child) = child else {
         tally.whole(check.name, false);
         return;
