@@ -1,6 +1,7 @@
 //! What `convert` emits, given to the real API server: the schemas, their rules and istiod's webhooks judge
 //! every object, each phase's creations and updates alike, in a dry run that knows every field.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use harness::{ControlPlane, Error, Manifests, Result};
@@ -34,13 +35,14 @@ fn the_server_takes_what_the_stories_become() -> Result {
         let source = stream(manifests.renamed(&set.real_names()).in_order());
         for routes in ["auto", "httproute"] {
             let from_files = ["convert", "-f", "-", "-o", "yaml", "--routes", routes];
-            judged.all_phases(plane, &name, &from_files, &source)?;
+            judged.all_phases(plane, &from_files, &source)?;
         }
         for home in &homes {
             let home = set.of(home)?.name();
             let from_cluster = ["convert", "-n", home, "-o", "yaml", "--guard", "closed"];
-            judged.all_phases(plane, &name, &from_cluster, "")?;
+            judged.all_phases(plane, &from_cluster, "")?;
         }
+        judged.judge(plane, &name)?;
     }
     judged.told()
 }
@@ -51,30 +53,27 @@ fn the_server_takes_what_the_example_becomes() -> Result {
     let mut judged = Judged::default();
     let sources = wealist::sources(wealist::Sidecars::Native)?;
     let from_files = ["convert", "-f", "-", "-o", "yaml"];
-    judged.all_phases(plane, "wealist", &from_files, &stream(sources.iter()))?;
+    judged.all_phases(plane, &from_files, &stream(sources.iter()))?;
     for home in ["default", "istio-ingress"] {
         let from_cluster = ["convert", "-n", home, "-o", "yaml"];
-        judged.all_phases(plane, "wealist", &from_cluster, "")?;
+        judged.all_phases(plane, &from_cluster, "")?;
     }
+    judged.judge(plane, "wealist")?;
     judged.told()
 }
 
-/// What the server said.
+/// What is emitted, until the server has judged it.
 #[derive(Default)]
 struct Judged {
+    /// Each object once, and what emitted it first.
+    emitted: BTreeMap<String, String>,
     taken: usize,
     refused: Vec<String>,
 }
 
 impl Judged {
-    /// Gives the server what the command emits, phase by phase.
-    fn all_phases(
-        &mut self,
-        plane: &ControlPlane,
-        name: &str,
-        command: &[&str],
-        source: &str,
-    ) -> Result {
+    /// Takes what the command emits, phase by phase.
+    fn all_phases(&mut self, plane: &ControlPlane, command: &[&str], source: &str) -> Result {
         for phase in PHASES {
             let emitted = plane.ambient(command.iter().chain(phase))?;
             let emitted = emitted.stdin(source).run()?;
@@ -83,33 +82,42 @@ impl Judged {
                 emitted.exited(0)?;
                 continue;
             }
-            let objects = Manifests::parse(&emitted.stdout)?.in_order().count();
-            if objects == 0 {
-                continue;
-            }
-            let dry = [
-                "apply",
-                "--server-side",
-                "--force-conflicts",
-                "--dry-run=server",
-                "--validate=strict",
-                "-f",
-                "-",
-            ];
-            let answer = plane.kubectl(dry).stdin(emitted.stdout.clone()).run()?;
-            let errors = answer.stderr.lines().filter(|line| !line.is_empty());
-            let errors: Vec<&str> = errors
-                .filter(|line| !line.starts_with("Warning:"))
-                .collect();
-            if answer.code() == Some(0) {
-                self.taken += objects;
-            } else {
-                let (command, errors) = (command.join(" "), errors.join("\n  "));
-                let phase = phase.join(" ");
-                self.refused
-                    .push(format!("{name}: {command} {phase}\n  {errors}"));
+            let by = || [command, phase].concat().join(" ");
+            for object in Manifests::parse(&emitted.stdout)?.in_order() {
+                let said = self.emitted.entry(object.to_string());
+                said.or_insert_with(by);
             }
         }
+        Ok(())
+    }
+
+    /// Gives it to the server.
+    fn judge(&mut self, plane: &ControlPlane, name: &str) -> Result {
+        let emitted = std::mem::take(&mut self.emitted);
+        if emitted.is_empty() {
+            return Ok(());
+        }
+        let objects: Vec<&str> = emitted.keys().map(String::as_str).collect();
+        let dry = [
+            "apply",
+            "--server-side",
+            "--force-conflicts",
+            "--dry-run=server",
+            "--validate=strict",
+            "-f",
+            "-",
+        ];
+        let answer = plane.kubectl(dry).stdin(objects.join("\n---\n")).run()?;
+        if answer.code() == Some(0) {
+            self.taken += objects.len();
+            return Ok(());
+        }
+        let errors = answer.stderr.lines().filter(|line| !line.is_empty());
+        let errors = errors.filter(|line| !line.starts_with("Warning:"));
+        let all = emitted.iter().map(|(object, by)| format!("{by}: {object}"));
+        let lines: Vec<String> = errors.map(str::to_owned).chain(all).collect();
+        self.refused
+            .push(format!("{name}\n  {}", lines.join("\n  ")));
         Ok(())
     }
 
@@ -117,7 +125,7 @@ impl Judged {
         if self.refused.is_empty() && self.taken > 0 {
             return Ok(());
         }
-        let Self { taken, refused } = self;
+        let Self { taken, refused, .. } = self;
         let refused = refused.join("\n");
         Err(Error::new(format!("{taken} objects were taken\n{refused}")))
     }

@@ -14,7 +14,7 @@ use crate::kinds::{FieldPath, Kind, KindSet, LabelSelector, Name, Resource};
 use crate::mesh::Mesh;
 use crate::mesh::namespaces::Namespace;
 use crate::mesh::workloads::{DataPlane, GATEWAY_NAME_LABEL, Mode, Role, Workload};
-use crate::translate::network::admission::{Gap, HBONE, gaps};
+use crate::translate::network::admission::{Gap, HBONE, gaps, is_entered};
 use crate::translate::network::fronts::{Barrier, Front, planned};
 use crate::translate::network::hop::Hop;
 
@@ -78,11 +78,6 @@ fn homes(mesh: &Mesh) -> Vec<Name> {
         .chunk_by(|a, b| a.metadata.namespace == b.metadata.namespace)
         .map(|run| run[0].metadata.namespace.clone())
         .collect()
-}
-
-/// Whether tunnelled connections come to it; to a gateway people come as they are.
-fn is_entered(workload: &Workload) -> bool {
-    matches!(workload.role, Role::Application | Role::Waypoint)
 }
 
 /// Whether it tunnels what it sends to ambient pods.

@@ -3,7 +3,7 @@
 //! A pod that several policies select may do what any of them admits. So the policies that select a
 //! workload are taken together, and workloads with the same policies are judged once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::inventory::Object;
 use crate::kinds::network_policy::{Direction, NetworkPeer, NetworkPolicy, PolicyPort, PolicyRule};
@@ -81,6 +81,29 @@ pub(crate) fn gaps<'a>(
         gap.workloads.dedup_by(|a, b| a.object == b.object);
     }
     gaps
+}
+
+/// Whether tunnelled connections come to it; to a gateway people come as they are.
+pub(crate) fn is_entered(workload: &Workload) -> bool {
+    matches!(workload.role, Role::Application | Role::Waypoint)
+}
+
+/// The closed rules of a namespace that admit the tunnel once it has moved: the policy's name, and the
+/// rule's position. One that stands in nobody's way stays closed.
+pub(crate) fn opened<'a>(
+    mesh: &'a Mesh,
+    namespace: &Name,
+    direction: Direction,
+) -> BTreeSet<(&'a Name, usize)> {
+    let gaps = match direction {
+        Direction::Ingress => gaps(mesh, namespace, direction, is_entered),
+        Direction::Egress => gaps(mesh, namespace, direction, |_| true),
+    };
+    let rules = gaps.into_iter().flat_map(|gap| {
+        let name = &gap.policy.metadata.name;
+        gap.rules.into_keys().map(move |index| (name, index))
+    });
+    rules.collect()
 }
 
 /// The workloads of a namespace by the policies that isolate them.

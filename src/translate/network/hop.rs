@@ -4,9 +4,11 @@
 //! the pods behind it admit, and nobody else, may come to the waypoint; and where pods are kept from
 //! calling, the waypoint needs its ways.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
-use super::admission::{DNS, FIGURES, HBONE, ISTIOD, admits_hbone, is_closed};
+use super::admission::{DNS, FIGURES, HBONE, ISTIOD, admits_hbone, opened};
 use super::fronts::{Behind, Front, admits, labels_of};
 use super::peers::{Peer, Pods, Whom, of_name};
 use crate::inventory::Object;
@@ -49,9 +51,22 @@ impl<'a> Hop<'a> {
                 .filter(|policy| policy.spec.pod_selector.matches(pods.labels))
                 .collect()
         };
-        let (inward, outward) = (of(Direction::Ingress), of(Direction::Egress));
+        let admitting = |direction: Direction| {
+            let policies = of(direction);
+            let opened = if may_write && !policies.is_empty() {
+                opened(mesh, home, direction)
+            } else {
+                BTreeSet::new()
+            };
+            Admitting {
+                policies,
+                direction,
+                opened,
+            }
+        };
+        let (inward, outward) = (admitting(Direction::Ingress), admitting(Direction::Egress));
         let callers = callers(front);
-        let is_open = inward.is_empty();
+        let is_open = inward.policies.is_empty();
         let today = coming(&inward);
         let missing = callers.beyond(&today);
         // Who else may be behind it would be cut off from callers that are not known.
@@ -63,10 +78,11 @@ impl<'a> Hop<'a> {
             (true, false) => today.or(callers.clone()),
         };
         let out_of_reach = out_of_reach(front, &outward);
-        let egress = !outward.is_empty()
-            && (!out_of_reach.is_empty() || !asks_istiod(mesh, &outward) || !asks_names(&outward));
-        let mut isolating = inward;
-        isolating.extend(outward);
+        let ways = &outward.policies;
+        let egress = !ways.is_empty()
+            && (!out_of_reach.is_empty() || !asks_istiod(mesh, ways) || !asks_names(ways));
+        let mut isolating = inward.policies;
+        isolating.extend(outward.policies);
         isolating.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
         isolating.dedup_by(|a, b| a.metadata.name == b.metadata.name);
         Self {
@@ -153,38 +169,56 @@ fn callers<'a>(front: &Front<'a>) -> Whom<'a> {
     each.reduce(Whom::or).unwrap_or(Whom::Everyone)
 }
 
+/// The policies that isolate a waypoint's pods, in one direction.
+#[derive(Debug)]
+struct Admitting<'a> {
+    policies: Vec<&'a Object<NetworkPolicy>>,
+    direction: Direction,
+    opened: BTreeSet<(&'a Name, usize)>,
+}
+
+impl<'a> Admitting<'a> {
+    /// Their rules that admit the tunnel, or will, and where they stand.
+    fn rules(&self) -> impl Iterator<Item = (&'a Name, &'a PolicyRule)> {
+        self.policies.iter().flat_map(|policy| {
+            let meta = &policy.metadata;
+            let rules = policy.spec.rules(self.direction).iter().enumerate();
+            let open = rules.filter(|(index, rule)| {
+                admits_hbone(rule) || self.opened.contains(&(&meta.name, *index))
+            });
+            open.map(move |(_, rule)| (&meta.namespace, rule))
+        })
+    }
+}
+
 /// Those whom policies of a waypoint's pods let come to the tunnel, or will.
-fn coming<'a>(policies: &[&'a Object<NetworkPolicy>]) -> Whom<'a> {
-    if policies.is_empty() {
+fn coming<'a>(inward: &Admitting<'a>) -> Whom<'a> {
+    if inward.policies.is_empty() {
         return Whom::Everyone;
     }
     let mut all = Whom::These(Vec::new());
-    for policy in policies {
-        let home = &policy.metadata.namespace;
-        let open = |rule: &&PolicyRule| admits_hbone(rule) || is_closed(rule, Direction::Ingress);
-        for rule in policy.spec.ingress.iter().filter(open) {
-            let peers = rule.peers.iter().map(|is| Peer { home, is });
-            let peers: Vec<Peer<'_>> = peers.filter(|peer| !peer.names_waypoints()).collect();
-            let everyone = rule.peers.is_empty() || peers.iter().any(Peer::is_everyone);
-            if everyone {
-                return Whom::Everyone;
-            }
-            all = all.or(Whom::These(peers));
+    for (home, rule) in inward.rules() {
+        let peers = rule.peers.iter().map(|is| Peer { home, is });
+        let peers: Vec<Peer<'_>> = peers.filter(|peer| !peer.names_waypoints()).collect();
+        let everyone = rule.peers.is_empty() || peers.iter().any(Peer::is_everyone);
+        if everyone {
+            return Whom::Everyone;
         }
+        all = all.or(Whom::These(peers));
     }
     all
 }
 
 /// The workloads behind a waypoint to which policies do not let it, and will not.
-fn out_of_reach<'a>(front: &Front<'a>, policies: &[&Object<NetworkPolicy>]) -> Vec<&'a Workload> {
-    if policies.is_empty() {
+fn out_of_reach<'a>(front: &Front<'a>, outward: &Admitting<'_>) -> Vec<&'a Workload> {
+    if outward.policies.is_empty() {
         return Vec::new();
     }
     let behind = front.behind.values().filter(|behind| {
         let pods = behind.pods();
-        !rules(policies).any(|(home, rule)| {
-            (admits_hbone(rule) || is_closed(rule, Direction::Egress)) && admits(rule, home, &pods)
-        })
+        !outward
+            .rules()
+            .any(|(home, rule)| admits(rule, home, &pods))
     });
     behind.map(|behind| behind.workload).collect()
 }

@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use admission::{Gap, HBONE, gaps};
+use admission::{Gap, HBONE, gaps, is_entered};
 use fronts::{Front, fronts};
 use hop::Hop;
 use peers::of_name;
@@ -32,7 +32,7 @@ use crate::kinds::network_policy::{Direction, NetworkPolicy};
 use crate::kinds::path::field;
 use crate::kinds::{FieldPath, Kind, Name, ObjectRef, Resource};
 use crate::mesh::Mesh;
-use crate::mesh::workloads::{GATEWAY_NAME_LABEL, Role, Workload};
+use crate::mesh::workloads::{GATEWAY_NAME_LABEL, Workload};
 
 /// What is added to the rules of one policy.
 #[derive(Debug, Default)]
@@ -49,9 +49,7 @@ pub(super) fn translate(ground: &Ground<'_>, draft: &mut Draft) {
     let mesh = ground.mesh;
     let mut added = AllAdded::new();
     for name in ground.namespaces {
-        let entered =
-            |workload: &Workload| matches!(workload.role, Role::Application | Role::Waypoint);
-        for gap in gaps(mesh, name, Direction::Ingress, entered) {
+        for gap in gaps(mesh, name, Direction::Ingress, is_entered) {
             inward(ground, &gap, &mut added, draft);
         }
         for gap in gaps(mesh, name, Direction::Egress, |_| true) {

@@ -226,6 +226,30 @@ fn the_waypoint_is_admitted_and_kept_from_others() {
     }
 }
 
+/// Nothing has to be opened for pods that another policy lets callers to; the waypoint has only this one.
+#[test]
+fn a_closed_rule_that_stays_closed_lets_nobody_to_the_waypoint() {
+    let all = "
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: all, namespace: shop}
+spec: {podSelector: {}, ingress: [{from: [{podSelector: {matchLabels: {app: web}}}], ports: [{port: 8080}]}]}
+---
+";
+    let pay = policy("pay", &format!("[{{{FROM_WEB}}}]"));
+    let result = translated(&format!("{}{all}{pay}", routed("pay", TO_PAY)), &[]);
+    assert_eq!(spec_of(&result, "NetworkPolicy/all"), None);
+    let own = json!({
+        "podSelector": {"matchLabels": {"gateway.networking.k8s.io/gateway-name": "waypoint"}},
+        "ingress": [{
+            "from": [{"podSelector": {"matchLabels": {"app": "web"}}}],
+            "ports": [{"protocol": "TCP", "port": 15008}],
+        }],
+        "policyTypes": ["Ingress"],
+    });
+    assert_eq!(spec_of(&result, "NetworkPolicy/waypoint"), Some(own));
+}
+
 #[test]
 fn whom_nobody_keeps_out_the_waypoint_does_not_either() {
     let route = routed("pay", TO_PAY);

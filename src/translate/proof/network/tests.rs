@@ -248,13 +248,15 @@ proptest! {
             text.push_str(&policy(&format!("p{i}"), spec));
         }
         let result = changed(&mesh(&text), &|_, json| Some(json));
-        // What is cut off unsaid is said by the comparison.
+        // What is lost is said where it is translated, and not found by the comparison alone.
         let found = found(&result);
-        prop_assert!(found.iter().all(|(_, weight, _)| *weight == Weight::Lossy), "{found:?}");
         let mut remarks = result.treatments.iter().flat_map(|one| &one.remarks);
         let told = remarks.any(|remark| {
-            remark.weight >= Weight::Lossy && remark.topic == Topic::NetworkPolicy
+            remark.weight >= Weight::Lossy
+                && remark.topic == Topic::NetworkPolicy
+                && !remark.says.starts_with("the comparison finds")
         });
+        prop_assert!(told || found.is_empty(), "{found:?}");
         prop_assert!(told || result.proofs.differing() == 0);
     }
 }
