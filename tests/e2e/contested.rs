@@ -8,11 +8,9 @@ use harness::{Cluster, Condition, Output, Result, Signal, exists};
 use serde_json::{Value, json};
 
 use crate::invariants;
-use crate::journey::{self, Journey, same};
+use crate::journey::{self, Journey, LEASES, same};
 
 const APPLY: [&str; 4] = ["convert", "--apply", "--guard", "closed"];
-const LEASES: &str = "leases.coordination.k8s.io";
-
 /// The label that enrols the namespace: half of the way.
 fn enrols(journey: &Journey<'_>) -> When {
     When::patch("namespaces").name(journey.name()).nth(1)

@@ -10,7 +10,7 @@ use harness::{ControlPlane, Error, Result, Signal, gone};
 use serde_json::{Value, json};
 
 use crate::invariants::{self, Needs};
-use crate::journey::{Journey, same};
+use crate::journey::{Journey, LEASES, same};
 use crate::wealist::{self, PODS};
 
 /// What is moved.
@@ -68,8 +68,6 @@ const APPLY: [&str; 6] = [
 const FINISH: [&str; 2] = ["convert", "--finish"];
 const RESUME: [&str; 2] = ["convert", "--resume"];
 const ROLLBACK: [&str; 1] = ["rollback"];
-
-const LEASES: &str = "leases.coordination.k8s.io";
 
 type Snapshot = BTreeMap<String, Value>;
 

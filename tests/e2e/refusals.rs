@@ -108,6 +108,10 @@ fn a_journal_that_cannot_be_read_is_not_guessed() -> Result {
             assert!(done.stderr.contains("cannot be read"), "{done}");
         }
         journey.is_as(&moved, says)?;
+        // Who only looks is told of it.
+        let status = journey.command(&["status"])?.run()?.exited(0)?;
+        let open = "may not be over: its journal cannot be read";
+        assert!(status.stderr.contains(open), "{status}");
     }
     // As it was, it is taken back.
     let patch = json!({"data": {"journal": text}});

@@ -529,3 +529,40 @@ pub(crate) fn tell(runs: &Runs, carried: &Carried, context: &Context<'_>) -> Res
         RunEnd::Stopped(Stop::Terminated) => Exit::Terminated,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::FromArgMatches;
+    use serde_json::json;
+
+    use super::*;
+
+    fn args(words: &str) -> RunArgs {
+        let line = format!("kubectl-ambient convert -n shop {words}");
+        let matches = <crate::cli::Cli as clap::CommandFactory>::command()
+            .try_get_matches_from(line.split_whitespace())
+            .unwrap();
+        RunArgs::from_arg_matches(matches.subcommand().unwrap().1).unwrap()
+    }
+
+    #[test]
+    fn what_is_not_said_of_a_run_is_as_it_was_begun() {
+        let begun: Header = serde_json::from_value(json!({
+            "version": 1, "run": "20261123-100000", "purpose": "move", "namespace": "shop",
+            "began": "2026-11-23T10:00:00Z", "who": "ann", "client": "0.1.0",
+            "parallel": 7, "timeout": 30,
+        }))
+        .unwrap();
+        for (words, begun, parallel, seconds) in [
+            ("--apply", None, 2, 600),
+            ("--apply --parallel 3 --timeout 5s", None, 3, 5),
+            ("--resume", Some(&begun), 7, 30),
+            ("--resume --parallel 1", Some(&begun), 1, 30),
+            ("--finish --timeout 2m", Some(&begun), 7, 120),
+        ] {
+            let settings = args(words).settings(Until::Done, begun);
+            let found = (settings.parallel, settings.timeout.as_secs());
+            assert_eq!(found, (parallel, seconds), "{words}");
+        }
+    }
+}
