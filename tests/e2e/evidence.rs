@@ -24,7 +24,7 @@ const APPLY: [&str; 8] = [
     "--guard",
     "closed",
     "--timeout",
-    "8s",
+    "12s",
     "-o",
     "json",
 ];

@@ -29,7 +29,7 @@ const SHOP: Ground = Ground {
     lay: |plane| Journey::shop(plane),
     needs: |journey| journey.shop_needs(),
     pods: 2,
-    side_by_side: 10,
+    side_by_side: 6,
     // Every kind of step is among them.
     written: &[
         "networkpolicies",

@@ -16,7 +16,7 @@ const GATEWAYS: &str = "gateways.gateway.networking.k8s.io";
 const POLICIES: &str = "authorizationpolicies.security.istio.io";
 
 /// Long enough for what comes, short enough for what never does.
-const BACK: [&str; 5] = ["rollback", "--timeout", "8s", "-o", "json"];
+const BACK: [&str; 5] = ["rollback", "--timeout", "12s", "-o", "json"];
 
 /// For each thing that is waited for on the way back, who finds out that it is not.
 #[cfg(mutant)]

@@ -30,7 +30,7 @@ enum Kind {
     Whole,
     /// Counts by the tests it reports.
     Tests,
-    /// The same; most of their time is waiting, so twice as many run at once.
+    /// The same; most of their time is waiting, so more of them run at once.
     WaitingTests,
 }
 
@@ -229,12 +229,12 @@ fn command(words: &[&str]) -> Command {
     command
 }
 
-/// With two threads for each core, unless somebody says how many.
+/// With three threads for each core, unless somebody says how many.
 fn waiting(words: &[&str]) -> Command {
     let mut command = command(words);
     if std::env::var_os(THREADS).is_none() {
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-        command.env(THREADS, (2 * cores).to_string());
+        command.env(THREADS, (3 * cores).to_string());
     }
     command
 }
