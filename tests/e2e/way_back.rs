@@ -70,8 +70,11 @@ fn settles(runs: &[&[&str]], step: &str) -> Result {
     let back = scene.journey.command(&words)?;
     let back = back.env("KUBECTL_AMBIENT_SETTLING_MILLIS", "600000");
     let run = back.start()?;
-    let waits = format!("{step}: proxies are given a moment");
-    run.wait_for_line(Output::Stderr, |line| line.contains(&waits))?;
+    let first = run.wait_for_line(Output::Stderr, |line| line.contains("given a moment"))?;
+    assert_eq!(
+        first.trim(),
+        format!("{step}: proxies are given a moment to hear of it")
+    );
     run.signal(Signal::Interrupt);
     let done = run.finish()?.exited(130)?;
     assert_eq!(done.json()?["step"], step, "{done}");
