@@ -248,15 +248,20 @@ proptest! {
             text.push_str(&policy(&format!("p{i}"), spec));
         }
         let result = changed(&mesh(&text), &|_, json| Some(json));
-        // What is lost is said where it is translated, and not found by the comparison alone.
+        // Whom more is opened to is said where it is translated. Who is cut off may be a pod that nobody runs
+        // today, for which nothing is opened: the comparison alone says that.
         let found = found(&result);
+        let opened = found
+            .iter()
+            .any(|(_, _, says)| !says.contains("calls that would be refused"));
         let mut remarks = result.treatments.iter().flat_map(|one| &one.remarks);
         let told = remarks.any(|remark| {
             remark.weight >= Weight::Lossy
                 && remark.topic == Topic::NetworkPolicy
                 && !remark.says.starts_with("the comparison finds")
         });
-        prop_assert!(told || found.is_empty(), "{found:?}");
-        prop_assert!(told || result.proofs.differing() == 0);
+        prop_assert!(told || !opened, "{found:?}");
+        let all = found.iter().all(|(_, weight, _)| *weight >= Weight::Lossy);
+        prop_assert!(all && (told || !found.is_empty() || result.proofs.differing() == 0));
     }
 }
