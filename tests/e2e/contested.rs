@@ -11,6 +11,7 @@ use crate::invariants;
 use crate::journey::{self, Journey, LEASES, same};
 
 const APPLY: [&str; 4] = ["convert", "--apply", "--guard", "closed"];
+
 /// The label that enrols the namespace: half of the way.
 fn enrols(journey: &Journey<'_>) -> When {
     When::patch("namespaces").name(journey.name()).nth(1)

@@ -300,14 +300,18 @@ impl<'p> Journey<'p> {
 
     /// Runs something again when the Lease of a run that is gone has run out.
     pub(crate) fn when_free(&self, run: impl Fn() -> Result<Done>) -> Result<Done> {
+        let is_locked =
+            |done: &Done| done.code() == Some(1) && done.stderr.contains("is locked by");
         let done = run()?;
-        if done.code() != Some(1) || !done.stderr.contains("is locked by") {
+        if !is_locked(&done) {
             return Ok(done);
         }
         // Its holder is gone, and its time is not waited for: a second of watching remains.
         let over = json!({"spec": {"leaseDurationSeconds": 1, "renewTime": "2026-01-01T00:00:00.000000Z"}});
         self.namespace().patch(LEASES, "kubectl-ambient", &over)?;
-        run()
+        let done = run()?;
+        assert!(!is_locked(&done), "{done}");
+        Ok(done)
     }
 
     /// Records what the invariants ask about.

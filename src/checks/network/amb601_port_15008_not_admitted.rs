@@ -14,7 +14,7 @@ use crate::kinds::{FieldPath, Kind, KindSet, LabelSelector, Name, Resource};
 use crate::mesh::Mesh;
 use crate::mesh::namespaces::Namespace;
 use crate::mesh::workloads::{DataPlane, GATEWAY_NAME_LABEL, Mode, Role, Workload};
-use crate::translate::network::admission::{Gap, HBONE, gaps, is_entered};
+use crate::translate::network::admission::{Gap, HBONE, gaps, own_gaps};
 use crate::translate::network::fronts::{Barrier, Front, planned};
 use crate::translate::network::hop::Hop;
 
@@ -46,12 +46,10 @@ impl Check for Port15008NotAdmitted {
         let judged = view.namespaces().map(|namespace| namespace.name.clone());
         let fronts = planned(mesh, &judged.collect());
         for namespace in view.namespaces() {
-            let inward = gaps(mesh, &namespace.name, Direction::Ingress, is_entered);
-            for gap in &inward {
-                own(namespace, gap, Direction::Ingress, out);
-            }
-            for gap in &gaps(mesh, &namespace.name, Direction::Egress, |_| true) {
-                own(namespace, gap, Direction::Egress, out);
+            for direction in [Direction::Ingress, Direction::Egress] {
+                for gap in &own_gaps(mesh, &namespace.name, direction) {
+                    own(namespace, gap, direction, out);
+                }
             }
             for front in &fronts {
                 beside(mesh, namespace, front, out);

@@ -83,9 +83,13 @@ pub(crate) fn gaps<'a>(
     gaps
 }
 
-/// Whether tunnelled connections come to it; to a gateway people come as they are.
-pub(crate) fn is_entered(workload: &Workload) -> bool {
-    matches!(workload.role, Role::Application | Role::Waypoint)
+/// The gaps that stand in the way of a namespace's own pods, and are closed when it moves. To a gateway people
+/// come as they are.
+pub(crate) fn own_gaps<'a>(mesh: &'a Mesh, namespace: &Name, direction: Direction) -> Vec<Gap<'a>> {
+    gaps(mesh, namespace, direction, |workload| match direction {
+        Direction::Ingress => matches!(workload.role, Role::Application | Role::Waypoint),
+        Direction::Egress => true,
+    })
 }
 
 /// The closed rules of a namespace that admit the tunnel once it has moved: the policy's name, and the
@@ -95,10 +99,7 @@ pub(crate) fn opened<'a>(
     namespace: &Name,
     direction: Direction,
 ) -> BTreeSet<(&'a Name, usize)> {
-    let gaps = match direction {
-        Direction::Ingress => gaps(mesh, namespace, direction, is_entered),
-        Direction::Egress => gaps(mesh, namespace, direction, |_| true),
-    };
+    let gaps = own_gaps(mesh, namespace, direction);
     let rules = gaps.into_iter().flat_map(|gap| {
         let name = &gap.policy.metadata.name;
         gap.rules.into_keys().map(move |index| (name, index))

@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use admission::{Gap, HBONE, gaps, is_entered};
+use admission::{Gap, HBONE, own_gaps};
 use fronts::{Front, fronts};
 use hop::Hop;
 use peers::of_name;
@@ -49,10 +49,10 @@ pub(super) fn translate(ground: &Ground<'_>, draft: &mut Draft) {
     let mesh = ground.mesh;
     let mut added = AllAdded::new();
     for name in ground.namespaces {
-        for gap in gaps(mesh, name, Direction::Ingress, is_entered) {
+        for gap in own_gaps(mesh, name, Direction::Ingress) {
             inward(ground, &gap, &mut added, draft);
         }
-        for gap in gaps(mesh, name, Direction::Egress, |_| true) {
+        for gap in own_gaps(mesh, name, Direction::Egress) {
             outward(ground, &gap, &mut added, draft);
         }
     }
